@@ -1,0 +1,78 @@
+# The two commands of the README (`make demo`, `make test`) and the habits around them.
+# Everything is built into .venv; a second run only rebuilds what changed.
+
+PYTHON ?= python3
+CARGO_MINIMUM = 1.82
+BIN = .venv/bin
+RUST_SOURCES = $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name Cargo.lock | grep -v target)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test check lint types walls rust-check contracts lock bench clean tools
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
+
+demo: .venv/.built  ## the whole story on embedded defaults; ends by itself with a report
+	$(BIN)/fairway demo
+
+test: .venv/.built .venv/.dev contracts/node_modules  ## every check and every test
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/.built .venv/.dev lint types walls rust-check  ## lint, types, import walls, clippy
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+walls:
+	$(BIN)/lint-imports --no-cache
+
+rust-check:
+	cd rust && cargo fmt --check
+	cd rust && cargo clippy --release --quiet --package fairway-core --all-targets -- -D warnings
+	cd rust && cargo test --release --quiet --package fairway-core
+
+tools:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fairway needs Python 3.11 or newer (PYTHON=/path/to/python3)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "fairway needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	@command -v cargo >/dev/null || { echo "fairway needs cargo $(CARGO_MINIMUM) or newer to build its Rust core"; exit 1; }
+	@printf '%s\n%s\n' "$(CARGO_MINIMUM)" "$$(cargo --version | cut -d' ' -f2)" | sort -VC || { echo "fairway needs cargo $(CARGO_MINIMUM) or newer; this is $$(cargo --version)"; exit 1; }
+
+.venv/.run: requirements/run.txt | tools
+	@echo "== installing the locked requirements into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/.built: .venv/.run pyproject.toml $(RUST_SOURCES)
+	@echo "== building the Rust core (a minute or two the first time)"
+	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	@echo "== installing the locked development requirements"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The contracts ship compiled; node is only for recompiling them in the tests.
+contracts/node_modules: contracts/package-lock.json
+	@if command -v npm >/dev/null; then echo "== installing the contract compiler"; cd contracts && npm ci --silent --no-audit --no-fund; \
+	else echo "== no npm: the test that recompiles the contracts will be skipped"; fi
+
+contracts: contracts/node_modules  ## recompile the Tolk contracts into the package
+	cd contracts && node build.mjs
+
+bench: .venv/.built .venv/.dev  ## benchmarks, as ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+lock:  ## refresh the hash-locked requirements (needs uv)
+	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+
+clean:  ## remove what was built
+	rm -rf .venv rust/target contracts/node_modules
