@@ -1,0 +1,34 @@
+"""The face of the Rust core: bytes in, bytes out, the GIL released while it works.
+
+Scalars are 32 bytes little-endian and canonical, points are canonical Ristretto255 encodings; sequences of either
+stand end to end. Nothing else in Python calls these: `fairway.crypto` is their only caller.
+"""
+
+class CoreError(ValueError):
+    """Arguments: fault ("encoding", "proof" or "witness"), code, sentence, index of the item or None."""
+
+def commit_batch(values: bytes, blindings: bytes, /) -> bytes:
+    """One Pedersen commitment for each pair of scalars."""
+
+def combine(scalars: bytes, points: bytes, /) -> bytes:
+    """The sum of scalar·point, in variable time."""
+
+def r1cs_prove(
+    tape: bytes,
+    assignments: bytes,
+    values: bytes,
+    blindings: bytes,
+    statement: bytes | None,
+    entropy: bytes,
+    /,
+) -> bytes:
+    """A proof that the values satisfy the tape."""
+
+def r1cs_verify_batch(items: list[tuple[bytes, bytes, bytes | None, bytes]], /) -> None:
+    """Verify (tape, commitments, statement, proof) items together."""
+
+def range_prove(values: bytes, blindings: bytes, bits: int, statement: bytes, entropy: bytes, /) -> bytes:
+    """An aggregated range proof, padded to a power of two."""
+
+def range_verify_batch(items: list[tuple[bytes, int, bytes, bytes]], /) -> None:
+    """Verify (commitments, bits, statement, proof) items together."""

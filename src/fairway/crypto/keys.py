@@ -1,0 +1,104 @@
+"""Ed25519 as the chain checks it, and seeds derived from one root.
+
+Everything that is not the one canonical form is refused: keys of small or mixed order, non-canonical encodings of a
+key, a signature's `S` at or above the group order. libsodium does the arithmetic, in constant time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import Self
+
+from nacl.bindings import (
+    crypto_core_ed25519_is_valid_point,
+    crypto_sign,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
+from nacl.exceptions import BadSignatureError
+
+from fairway.errors import InvalidMessage, InvalidSignature, WeakKey
+
+__all__ = ["Signer", "check_public_key", "derive_seed", "expand", "public_key", "sign", "verify"]
+
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+SEED_DOMAIN = b"fairway.seed.v1"
+EXPANSION_BOUND_BYTES = 255 * 32
+
+
+def check_public_key(key: bytes) -> None:
+    """Refuse a key that is not the canonical encoding of a point of the prime-order group.
+
+    Errors: `WeakKey`. With a key of small order one signature fits many messages.
+    """
+    if len(key) != KEY_BYTES:
+        raise WeakKey("key.length", "a public key has 32 bytes", length=len(key))
+    if not crypto_core_ed25519_is_valid_point(key):
+        raise WeakKey("key.weak", "the public key is of small order or not in canonical form", key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A signing key expanded once, for whoever signs often. Secret: all of it but `key`."""
+
+    key: bytes
+    _expanded: bytes = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, seed: bytes) -> Self:
+        """The signer of a 32-byte seed."""
+        if len(seed) != KEY_BYTES:
+            raise InvalidMessage("key.seed_length", "a seed has 32 bytes", length=len(seed))
+        key, expanded = crypto_sign_seed_keypair(seed)
+        return cls(key, expanded)
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of `message` (deterministic, RFC 8032). Constant time."""
+        return bytes(crypto_sign(message, self._expanded)[:SIGNATURE_BYTES])
+
+
+def public_key(seed: bytes) -> bytes:
+    """The public key of a 32-byte seed. Secret: `seed`."""
+    return Signer.of(seed).key
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """The 64-byte signature of `message` (deterministic, RFC 8032). Secret: `seed`. Constant time."""
+    return Signer.of(seed).sign(message)
+
+
+def verify(key: bytes, message: bytes, signature: bytes) -> None:
+    """Refuse a signature that `key` did not make over `message`.
+
+    libsodium itself refuses keys and `R` of small order, non-canonical keys, and `S` at or above the group order.
+    Errors: `InvalidSignature`.
+    """
+    if len(key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        raise InvalidSignature("signature.length", "a key has 32 bytes and a signature 64", key=key)
+    try:
+        crypto_sign_open(signature + message, key)
+    except BadSignatureError:
+        raise InvalidSignature("signature.invalid", "the key did not make this signature", key=key) from None
+
+
+def expand(secret: bytes, domain: bytes, parts: tuple[bytes, ...], length: int) -> bytes:
+    """HKDF-SHA256 (RFC 5869): `length` bytes bound to a domain and to `parts`, whose lengths are part of the input.
+
+    Secret: `secret` and the result. Bounds: `length` ≤ 8160.
+    """
+    if not 0 < length <= EXPANSION_BOUND_BYTES:
+        raise InvalidMessage("key.expansion_length", "HKDF-SHA256 gives 1 to 8160 bytes", length=length)
+    pseudorandom_key = hmac.digest(domain, secret, hashlib.sha256)
+    information = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+    blocks = [b""]
+    for counter in range(1, -(-length // 32) + 1):
+        blocks.append(hmac.digest(pseudorandom_key, blocks[-1] + information + bytes([counter]), hashlib.sha256))
+    return b"".join(blocks)[:length]
+
+
+def derive_seed(root: bytes, label: str, *parts: bytes) -> bytes:
+    """The 32-byte seed that `root` gives for a purpose (`label`) and its particulars. Secret: `root`, the result."""
+    return expand(root, SEED_DOMAIN, (label.encode(), *parts), KEY_BYTES)
