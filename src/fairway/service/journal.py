@@ -1,0 +1,140 @@
+"""The durable log of events: SQLite in write-ahead mode, `synchronous=FULL`, one transaction a batch.
+
+What `append` returned for is there after a power cut. Beside the entries stand two tables that only save work:
+checkpoints (digests that a replay is compared with) and pushes (the service's halves, for users who reconnect).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from fairway.errors import Unavailable
+from fairway.exchange.entry import GENESIS, Entry, link
+from fairway.service.archive import (
+    JOURNAL,
+    MANIFEST,
+    PAGE_SIZE,
+    Checkpoint,
+    check_pages,
+    read_entries,
+    read_manifest,
+    reporting,
+    write_manifest,
+)
+from fairway.service.files import make_private_folder, sync_folder
+
+__all__ = ["Journal", "StoredPush"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, payload BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS checkpoints
+    (seq INTEGER PRIMARY KEY, digest BLOB NOT NULL, book_digest BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS pushes
+    (channel_id BLOB, seqno INTEGER, frame BLOB NOT NULL, PRIMARY KEY (channel_id, seqno)) STRICT, WITHOUT ROWID;
+"""
+
+
+class StoredPush(NamedTuple):
+    """Half `seqno` of the service in a channel: `frame` is the push with digests where its signatures will stand."""
+
+    channel_id: bytes
+    seqno: int
+    frame: bytes
+
+
+class Journal:
+    """The journal of one service, open for writing; nobody else opens it meanwhile.
+
+    Every method raises `Unavailable` with a `journal.` code where the disk fails; what was appended before stays.
+    """
+
+    def __init__(self, folder: Path, database: sqlite3.Connection, newest: Entry) -> None:
+        self._folder = folder
+        self._database = database
+        self.newest = newest
+        """The newest durable entry; number -1 with hash `GENESIS` in an empty journal."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The journal in `folder`, made if absent. A seal is checked page by page, then taken off."""
+        make_private_folder(folder)
+        path = folder / JOURNAL
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise Unavailable("journal.disk", f"cannot open {path}: {error.strerror}") from error
+        manifest = read_manifest(folder)
+        if manifest is not None:
+            check_pages(folder, manifest)
+        with reporting():
+            database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+            _configure(database)
+            row = database.execute("SELECT seq, hash, x'' FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        (folder / MANIFEST).unlink(missing_ok=True)
+        sync_folder(folder)
+        return cls(folder, database, Entry._make(row) if row else Entry(-1, GENESIS, b""))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry from number 0, each checked against the chain (`journal.corrupt` names the first bad one)."""
+        return read_entries(self._database)
+
+    def append(self, payloads: Sequence[bytes], pushes: Sequence[StoredPush] = ()) -> int:
+        """Make `payloads` the next entries and store `pushes` with them, all or nothing, durable on return.
+
+        Returns the number of the newest entry.
+        """
+        entries = link(self.newest.hash, self.newest.seq + 1, payloads)
+        with reporting():
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT INTO entries VALUES (?, ?, ?)", entries)
+                self._database.executemany("INSERT OR REPLACE INTO pushes VALUES (?, ?, ?)", pushes)
+                self._database.execute("COMMIT")
+            except sqlite3.Error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+        if entries:
+            self.newest = entries[-1]
+        return self.newest.seq
+
+    def add_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Remember the digests of the state after entry `checkpoint.seq`."""
+        with reporting():
+            self._database.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", checkpoint)
+
+    def checkpoints(self) -> dict[int, Checkpoint]:
+        """All checkpoints by the number of their entry."""
+        with reporting():
+            return {row[0]: Checkpoint(*row) for row in self._database.execute("SELECT * FROM checkpoints")}
+
+    def pushes_after(self, channel_id: bytes, seqno: int, limit: int) -> list[bytes]:
+        """The frames of the first `limit` halves of the service above `seqno` in the channel, oldest first."""
+        query = "SELECT frame FROM pushes WHERE channel_id = ? AND seqno > ? ORDER BY seqno LIMIT ?"
+        with reporting():
+            return [frame for (frame,) in self._database.execute(query, (channel_id, seqno, limit))]
+
+    def close(self) -> None:
+        """Release the file without sealing it, as a crash would leave it to the next `open`."""
+        self._database.close()
+
+    def seal(self) -> None:
+        """Close the journal as one file, its write-ahead log emptied, with a manifest over its pages."""
+        with reporting():
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._database.close()
+        write_manifest(self._folder, self.newest)
+
+
+def _configure(database: sqlite3.Connection) -> None:
+    database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.executescript(SCHEMA)
+    database.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first entry
+    database.execute("COMMIT")
