@@ -1,0 +1,1 @@
+"""TON's own words: cells, addresses, messages."""

@@ -1,0 +1,171 @@
+"""The cells of a `HashmapE 32`, kept as a persistent trie: a change hashes only the path it touches.
+
+A node of the trie is a cell of the dictionary: an edge label, then a value (`Leaf`) or two branches (`Fork`). Nodes
+are never changed, only replaced, so every older root stays whole. A node's hash is taken when it is first asked for:
+several changes between two roots share one hashing of their common path.
+
+`start` is the key bit at which a node's label begins, `end` the one at which it ends: where a fork branches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from fairway.channel.conditional import CONDITION_BITS, CONDITION_CODE, Conditional
+from fairway.ton.cells import Plain
+
+__all__ = ["KEY_BITS", "Fork", "Leaf", "Node", "find", "insert", "leaves", "remove"]
+
+KEY_BITS = 32
+
+
+class Leaf:
+    """One conditional under its `key`."""
+
+    __slots__ = ("_hash", "conditional", "depth", "key", "maximum", "start")
+
+    end = KEY_BITS
+    count = 1
+
+    def __init__(self, start: int, key: int, conditional: Conditional) -> None:
+        self.start = start
+        self.key = key
+        self.conditional = conditional
+        self.maximum = conditional.maximum
+        self.depth = conditional.depth
+        self._hash = b""
+
+    @property
+    def hash(self) -> bytes:
+        """The hash of the leaf's cell."""
+        if not self._hash:
+            head, data = _framed(*self._bits())
+            self._hash = sha256(b"%c%c%b%b" % (2, head, data, self.conditional.tail)).digest()
+        return self._hash
+
+    def moved(self, start: int) -> Leaf:
+        """The same leaf where its label begins at another bit."""
+        return Leaf(start, self.key, self.conditional)
+
+    def cell(self) -> Plain:
+        """The leaf's cell."""
+        value, width = self._bits()
+        return Plain(_framed(value, width)[1], width, (self.conditional.terms, self.conditional.code))
+
+    def _bits(self) -> tuple[int, int]:
+        label, width = _label(self.key, self.start, KEY_BITS)
+        return label << CONDITION_BITS | CONDITION_CODE, width + CONDITION_BITS
+
+
+class Fork:
+    """Two branches behind the bits that all their keys share; `key` is one of those keys."""
+
+    __slots__ = ("_hash", "count", "depth", "end", "key", "left", "maximum", "right", "start")
+
+    def __init__(self, start: int, end: int, left: Node, right: Node) -> None:
+        self.start = start
+        self.end = end
+        self.key: int = left.key
+        self.left = left
+        self.right = right
+        self.count: int = left.count + right.count
+        self.maximum: int = left.maximum + right.maximum
+        self.depth: int = 1 + max(left.depth, right.depth)
+        self._hash = b""
+
+    @property
+    def hash(self) -> bytes:
+        """The hash of the fork's cell."""
+        if not self._hash:
+            left, right = self.left, self.right
+            head, data = _framed(*_label(self.key, self.start, self.end))
+            depths = (left.depth << 16 | right.depth).to_bytes(4)
+            self._hash = sha256(b"%c%c%b%b%b%b" % (2, head, data, depths, left.hash, right.hash)).digest()
+        return self._hash
+
+    def moved(self, start: int) -> Fork:
+        """The same fork where its label begins at another bit."""
+        return Fork(start, self.end, self.left, self.right)
+
+    def cell(self) -> Plain:
+        """The fork's cell."""
+        value, width = _label(self.key, self.start, self.end)
+        return Plain(_framed(value, width)[1], width, (self.left.cell(), self.right.cell()))
+
+
+Node = Leaf | Fork
+
+
+def insert(node: Node | None, key: int, conditional: Conditional) -> Node:
+    """The trie with `conditional` under the new `key`; `KeyError` where the key is taken."""
+    return _insert(node, key, conditional) if node else Leaf(0, key, conditional)
+
+
+def _insert(node: Node, key: int, conditional: Conditional) -> Node:
+    split = KEY_BITS - (node.key ^ key).bit_length()
+    if split < node.end:
+        added, moved = Leaf(split + 1, key, conditional), node.moved(split + 1)
+        return Fork(node.start, split, *((moved, added) if _bit(key, split) else (added, moved)))
+    if isinstance(node, Leaf):
+        raise KeyError(key)
+    if _bit(key, node.end):
+        return Fork(node.start, node.end, node.left, _insert(node.right, key, conditional))
+    return Fork(node.start, node.end, _insert(node.left, key, conditional), node.right)
+
+
+def remove(node: Node | None, key: int) -> Node | None:
+    """The trie without `key`, None when nothing is left; `KeyError` where the key is not in it."""
+    if node is None or isinstance(node, Leaf):
+        if node is None or node.key != key:
+            raise KeyError(key)
+        return None
+    if _bit(key, node.end):
+        right = remove(node.right, key)
+        return Fork(node.start, node.end, node.left, right) if right else node.left.moved(node.start)
+    left = remove(node.left, key)
+    return Fork(node.start, node.end, left, node.right) if left else node.right.moved(node.start)
+
+
+def find(node: Node | None, key: int) -> Conditional | None:
+    """The conditional under `key`, or None."""
+    while isinstance(node, Fork):
+        node = node.right if _bit(key, node.end) else node.left
+    return node.conditional if node and node.key == key else None
+
+
+def leaves(node: Node | None) -> Iterator[Leaf]:
+    """All leaves in the order of their keys."""
+    if isinstance(node, Leaf):
+        yield node
+    elif node:
+        yield from leaves(node.left)
+        yield from leaves(node.right)
+
+
+def _bit(key: int, position: int) -> int:
+    return key >> KEY_BITS - 1 - position & 1
+
+
+def _label(key: int, start: int, end: int) -> tuple[int, int]:
+    """The canonical edge label for the bits [start, end) of `key`, as an integer and its width.
+
+    Of `same$11`, `long$10` and `short$0` the shortest; of equals, TON's reference implementation takes the last.
+    """
+    length = end - start
+    bits = key >> KEY_BITS - end & (1 << length) - 1
+    width = (KEY_BITS - start).bit_length()
+    if length > 1 and width < 2 * length - 1 and bits in {0, (1 << length) - 1}:
+        return (0b110 | bits & 1) << width | length, 3 + width
+    if width < length:
+        return (0b10 << width | length) << length | bits, 2 + width + length
+    unary = (1 << length) - 1 << 1
+    return unary << length | bits, 2 + 2 * length
+
+
+def _framed(value: int, width: int) -> tuple[int, bytes]:
+    """The cell's second descriptor byte and its data, with the completion tag where the bits end inside a byte."""
+    whole, rest = divmod(width, 8)
+    if not rest:
+        return 2 * whole, value.to_bytes(whole)
+    return 2 * whole + 1, ((value << 1 | 1) << 7 - rest).to_bytes(whole + 1)
