@@ -1,0 +1,200 @@
+"""A small TON of one shard: accounts, logical time, a queue of internal messages, a clock. Synchronous, deterministic.
+
+All of it lives in one SQLite database, so a chain on disk survives its process and a snapshot is a copy of the bytes.
+One call is one database transaction: it happens with everything it causes, or not at all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from pytoniq_core import Cell
+
+from fairway.chain.interface import Account, StackValue, Transaction
+from fairway.chain.records import read_account, read_destination, read_transaction
+from fairway.chain.tvm import TonpyTvm, Tvm
+from fairway.errors import InvalidMessage, Rejected
+from fairway.ton.cells import from_boc
+from fairway.ton.messages import internal_message
+from fairway.units import MILLION
+
+GENESIS = 1_700_000_000
+FAUCET = "0:" + "00" * 32
+
+_LT_STEP = 1_000_000  # wider than any number of messages one transaction can send
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS clock (lt INTEGER NOT NULL, offset_s INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS accounts (address TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS queue (
+    due INTEGER, lt INTEGER, source TEXT, destination TEXT, message BLOB, PRIMARY KEY (due, lt)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS transactions (
+    address TEXT, lt INTEGER, record BLOB NOT NULL, PRIMARY KEY (address, lt)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What the network does to messages: loses external ones, delays internal ones. A seed replays any failure.
+
+    Delays reorder messages of different pairs of accounts; those of one pair arrive in order, as on the real network.
+    """
+
+    seed: int = 0
+    lost_ppm: int = 0
+    delay_s: int = 0
+
+    def is_lost(self, message: bytes) -> bool:
+        """Whether this external message never arrives."""
+        return self._draw(message) % MILLION < self.lost_ppm
+
+    def delay(self, message: bytes) -> int:
+        """How long this internal message is under way."""
+        return self._draw(message) % (self.delay_s + 1)
+
+    def _draw(self, message: bytes) -> int:
+        return int.from_bytes(sha256(self.seed.to_bytes(8) + message).digest()[:8])
+
+
+class Router:
+    """The chain itself. `clock` gives seconds; `advance` moves what the contracts see ahead of it."""
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        clock: Callable[[], float] = lambda: GENESIS,
+        weather: Weather | None = None,
+        tvm: Tvm | None = None,
+    ) -> None:
+        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False)
+        self._clock = clock
+        self._tvm = tvm or TonpyTvm()
+        self.weather = weather or Weather()
+        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
+        if self._database.execute("SELECT 1 FROM clock").fetchone() is None:
+            with self._database:
+                self._database.execute("INSERT INTO clock VALUES (0, 0)")
+
+    @property
+    def now(self) -> int:
+        """The time the next transaction sees."""
+        (offset_s,) = self._database.execute("SELECT offset_s FROM clock").fetchone()
+        return int(self._clock()) + int(offset_s)
+
+    def advance(self, seconds: int) -> tuple[Transaction, ...]:
+        """Move the clock forward and deliver what falls due."""
+        if seconds < 0:
+            raise Rejected("chain.clock", "time does not run backwards", seconds=seconds)
+        with self._database:
+            self._database.execute("UPDATE clock SET offset_s = offset_s + ?", (seconds,))
+            return self._drain()
+
+    def submit(self, message: bytes) -> tuple[Transaction, ...]:
+        """Deliver an external message and what follows from it, in order; `Rejected` as `Chain.send_external`."""
+        external, address = read_destination(message)
+        if not external:
+            raise InvalidMessage("chain.message", "only contracts send internal messages")
+        if self.weather.is_lost(message):
+            return ()
+        with self._database:
+            return (self._transact(address, message), *self._drain())
+
+    def inject(
+        self,
+        source: str,
+        destination: str,
+        nano: int,
+        body: Cell | None = None,
+        *,
+        bounce: bool = True,
+        init: Cell | None = None,
+    ) -> tuple[Transaction, ...]:
+        """Deliver an internal message that nobody sent: the faucet's way, and a test's to stand in a sender's shoes."""
+        with self._database:
+            message = internal_message(source, destination, nano, body, bounce=bounce, init=init, at=self.now)
+            return (self._transact(destination, message.to_boc()), *self._drain())
+
+    def deliver(self) -> tuple[Transaction, ...]:
+        """Deliver what has fallen due since."""
+        with self._database:
+            return self._drain()
+
+    def account(self, address: str) -> Account:
+        """The newest state of an account."""
+        return read_account(address, self._state(address))
+
+    def get(self, address: str, method: str, arguments: Sequence[StackValue] = ()) -> tuple[StackValue, ...]:
+        """See `Chain.run_get`."""
+        for argument in arguments:
+            _check_argument(argument)
+        account = self.account(address)
+        if account.code is None or account.data is None:
+            raise Rejected("chain.absent", "no contract lives at this address", address=address)
+        return self._tvm.run_get(account.code, account.data, address, account.balance, self.now, method, arguments)
+
+    def transactions(self, address: str, after_lt: int = 0, limit: int = 100) -> tuple[Transaction, ...]:
+        """See `Chain.transactions`."""
+        rows = self._database.execute(
+            "SELECT record FROM transactions WHERE address = ? AND lt > ? ORDER BY lt LIMIT ?",
+            (address, after_lt, limit),
+        )
+        return tuple(msgspec.msgpack.decode(record, type=Transaction) for (record,) in rows)
+
+    def snapshot(self) -> bytes:
+        """All of the chain as bytes."""
+        return self._database.serialize()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Be again what `snapshot` was: a reorganisation, seen from outside."""
+        source = sqlite3.connect(":memory:")
+        source.deserialize(snapshot)
+        source.backup(self._database)
+        source.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def _drain(self) -> tuple[Transaction, ...]:
+        done: list[Transaction] = []
+        oldest = "SELECT lt, due, destination, message FROM queue WHERE due <= ? ORDER BY due, lt LIMIT 1"
+        while row := self._database.execute(oldest, (self.now,)).fetchone():
+            lt, due, destination, message = row
+            self._database.execute("DELETE FROM queue WHERE due = ? AND lt = ?", (due, lt))
+            done.append(self._transact(destination, message))
+        return tuple(done)
+
+    def _transact(self, address: str, message: bytes) -> Transaction:
+        (lt,) = self._database.execute("UPDATE clock SET lt = lt + ? RETURNING lt", (_LT_STEP,)).fetchone()
+        outcome = self._tvm.transact(self._state(address), message, self.now, lt)
+        record, outgoing = read_transaction(address, outcome.transaction)
+        self._database.execute("REPLACE INTO accounts VALUES (?, ?)", (address, outcome.account))
+        self._database.execute(
+            "INSERT INTO transactions VALUES (?, ?, ?)", (address, record.lt, msgspec.msgpack.encode(record))
+        )
+        for index, sent in enumerate(outgoing, 1):
+            self._queue(lt + index, address, sent)
+        return record
+
+    def _queue(self, lt: int, source: str, message: bytes) -> None:
+        _, destination = read_destination(message)
+        pair = "SELECT max(due) FROM queue WHERE source = ? AND destination = ?"
+        (behind,) = self._database.execute(pair, (source, destination)).fetchone()
+        due = max(behind or 0, self.now + self.weather.delay(message))
+        self._database.execute("INSERT INTO queue VALUES (?, ?, ?, ?, ?)", (due, lt, source, destination, message))
+
+    def _state(self, address: str) -> bytes | None:
+        row = self._database.execute("SELECT state FROM accounts WHERE address = ?", (address,)).fetchone()
+        return row and bytes(row[0])
+
+
+def _check_argument(value: StackValue) -> None:
+    if isinstance(value, bytes):
+        from_boc(value)
+    elif isinstance(value, tuple):
+        for item in value:
+            _check_argument(item)
