@@ -13,8 +13,14 @@ __all__ = ["UNFILLED", "WOULD_TAKE", "Plan", "commit", "plan"]
 UNFILLED = "market.unfilled"
 WOULD_TAKE = "market.would_take"
 
+# Looking up a member of an Enum costs as much as a whole comparison, and this path is the hot one.
+_RESTS = Force.GOOD_TILL_CANCELED
+_POST_ONLY = Force.POST_ONLY
+_ALL_OR_NOTHING = Force.FILL_OR_KILL
+_NEVER_RESTS = Force.IMMEDIATE_OR_CANCEL
 
-class Plan(Struct, frozen=True):
+
+class Plan(Struct, frozen=True, gc=False):
     """What an order would do.
 
     `fills` in the order of matching; `removed` the (order_id, lots) that self-trade prevention takes off resting
@@ -35,7 +41,7 @@ def plan(book: Book, order: Order) -> Plan:
     """What `order` would do to `book`, which stays as it is."""
     if not book.crosses(buy=order.buy, limit=order.limit):
         return _unmatched(order)
-    if order.force is Force.POST_ONLY:
+    if order.force is _POST_ONLY:
         return Plan(reject=WOULD_TAKE)
     return _matched(book, order)
 
@@ -53,9 +59,9 @@ def commit(book: Book, order: Order, planned: Plan) -> None:
 
 
 def _unmatched(order: Order) -> Plan:
-    if order.force is Force.FILL_OR_KILL:
+    if order.force is _ALL_OR_NOTHING:
         return Plan(reject=UNFILLED)
-    if order.force is Force.IMMEDIATE_OR_CANCEL:
+    if order.force is _NEVER_RESTS:
         return Plan(expired_lots=order.lots)
     return Plan(rest_lots=order.lots)
 
@@ -77,9 +83,9 @@ def _matched(book: Book, order: Order) -> Plan:
             open_lots -= lots
         if not open_lots:
             break
-    if order.force is Force.FILL_OR_KILL and open_lots + expired_lots:
+    if order.force is _ALL_OR_NOTHING and open_lots + expired_lots:
         return Plan(reject=UNFILLED)
-    rests = order.force is Force.GOOD_TILL_CANCELED
+    rests = order.force is _RESTS
     return Plan(
         tuple(fills),
         tuple(removed),

@@ -45,7 +45,7 @@ def brackets(rates: Iterable[tuple[int, int, int]]) -> tuple[Tier, ...]:
     floor = rate = deduction = 0
     for ceiling, initial, maintenance in rates:
         if tiers:
-            deduction += floor * (maintenance - rate) // MILLION
+            deduction += div_down(floor * (maintenance - rate), MILLION)
         tiers.append(Tier(Nano(ceiling), Ppm(initial), Ppm(maintenance), Nano(deduction)))
         floor, rate = ceiling, maintenance
     return tuple(tiers)

@@ -1,0 +1,76 @@
+"""The last resort: when neither market nor insurance bears a bankrupt position, those opposite give up some of theirs.
+
+Pro rata by risk and only as much as needed: a winner gives up lots in proportion to lots · score, never more than he
+has, and those who lose are asked only when the winners have nothing left. The outcome is a pure function of the
+candidates, so anyone who has the record can recompute it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fairway.errors import IllegalTransition
+from fairway.risk.contract import Contract, notional
+from fairway.risk.margin import equity, unrealised
+from fairway.risk.position import Position
+from fairway.units import MILLION, Lot, div_down, div_up
+
+__all__ = ["Candidate", "allocate", "score"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A position opposite the bankrupt one: whose it is, its lots, and its `score`."""
+
+    key: int
+    lots: Lot
+    score: int
+
+
+def score(contract: Contract, position: Position, mark: int, funding_index: int) -> int:
+    """Profit per cost, in ppm, times effective leverage for a winner and divided by it for a loser; rounded down.
+
+    Effective leverage is value ÷ equity at mark. Source: BitMEX, auto-deleveraging.
+    """
+    profit = unrealised(contract, position, mark, funding_index)
+    own = max(0, equity(contract, position, mark, funding_index))
+    value = notional(contract, position.lots, mark)
+    if profit > 0:
+        return div_down(MILLION * profit * value, max(1, position.cost) * max(1, own))
+    return div_down(MILLION * profit * own, max(1, position.cost) * max(1, value))
+
+
+def allocate(candidates: Iterable[Candidate], lots: int) -> list[tuple[int, Lot]]:
+    """The (key, lots) that each gives up, the riskiest first; they sum to exactly `lots`.
+
+    Order: by score, then by key. Errors: `IllegalTransition` if the candidates have fewer lots together.
+    """
+    ranked = sorted(candidates, key=lambda candidate: (-candidate.score, candidate.key))
+    winners = [candidate for candidate in ranked if candidate.score > 0]
+    others = [candidate for candidate in ranked if candidate.score <= 0]
+    held = sum(candidate.lots for candidate in winners)
+    if lots > held + sum(candidate.lots for candidate in others):
+        raise IllegalTransition("risk.deleverage", "the other side has fewer lots", lots=lots)
+    from_winners = min(lots, held)
+    return [
+        *_pro_rata(winners, [candidate.lots * candidate.score for candidate in winners], from_winners),
+        *_pro_rata(others, [candidate.lots for candidate in others], lots - from_winners),
+    ]
+
+
+def _pro_rata(ranked: Sequence[Candidate], weights: Sequence[int], lots: int) -> list[tuple[int, Lot]]:
+    """Each takes its share, rounded up and capped, of what those before it left: the last one's share is all of it.
+
+    The heaviest per lot stand first, so a cap reached early passes its excess on, and no later one meets a cap it
+    cannot bear.
+    """
+    left, weight_left = lots, sum(weights)
+    shares: list[tuple[int, Lot]] = []
+    for candidate, weight in zip(ranked, weights, strict=True):
+        share = min(candidate.lots, div_up(left * weight, weight_left))
+        if share:
+            shares.append((candidate.key, Lot(share)))
+        left -= share
+        weight_left -= weight
+    return shares
