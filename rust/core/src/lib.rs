@@ -1,0 +1,25 @@
+//! Proofs over Ristretto255, and nothing of Python, trading or I/O.
+//!
+//! - [`pedersen`]: commitments and sums of points;
+//! - [`tape`]: a circuit as bytes, strictly parsed; [`circuit`]: the constraints it unrolls to;
+//! - [`r1cs`], [`range`]: the two proof systems, with the wire format of the published `bulletproofs` crate;
+//! - [`batch`]: every verification is one sum of points that must vanish, so many become one.
+//!
+//! No input panics: whatever comes from outside is parsed into a [`Result`] first. Proving takes its entropy as an
+//! argument, verifying takes none, and no function reads a clock or a file.
+
+pub mod batch;
+pub mod circuit;
+pub mod encoding;
+pub mod error;
+pub mod generators;
+mod inner_product;
+pub mod pedersen;
+pub mod r1cs;
+pub mod range;
+pub mod tape;
+pub mod transcript;
+mod vectors;
+
+pub use batch::Indexed;
+pub use error::{Error, Fault};
