@@ -12,7 +12,7 @@ from fairway.errors import Unavailable
 from fairway.exchange.entry import GENESIS, Entry, check_chain, entry_hash, link
 from fairway.service import archive
 from fairway.service.archive import Checkpoint
-from fairway.service.journal import Journal, StoredPush
+from fairway.service.journal import Journal, Letter
 
 PAYLOADS = [b"event %d" % n * (n % 7) for n in range(50)]
 
@@ -135,9 +135,9 @@ def test_a_full_disk_is_said_so_and_loses_no_acknowledged_entry(folder):
     journal.append(PAYLOADS)
     pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
     journal._database.execute(f"PRAGMA max_page_count = {pages + 2}")
-    assert refusal(journal.append, [b"x" * 100_000], [StoredPush(b"c", 1, b"f")]).code == "journal.full"
+    assert refusal(journal.append, [b"x" * 100_000], [Letter(b"c", 1, 50, b"f")]).code == "journal.full"
     assert journal.newest.seq == 49
-    assert journal.pushes_after(b"c", 0, 10) == []
+    assert journal.letters_after(b"c", 0, 10) == []
     journal.close()
     assert payloads(Journal.open(folder).entries()) == PAYLOADS
 
@@ -167,7 +167,7 @@ while True:
 def test_a_batch_is_stored_whole_or_not_at_all(folder):
     journal = Journal.open(folder)
     journal.append(PAYLOADS[:10])
-    refusal(journal.append, [b"good"], [StoredPush(b"c", 1, None)])
+    refusal(journal.append, [b"good"], [Letter(b"c", 1, 10, None)])
     assert journal.append(PAYLOADS[10:]) == 49
     assert payloads(journal.entries()) == PAYLOADS
 
@@ -250,10 +250,13 @@ def test_checkpoints_are_kept_by_entry(folder):
     assert archive.checkpoints(folder) == [Checkpoint(9, b"d" * 32, b"b" * 32)]
 
 
-def test_pushes_above_a_seqno_come_back_in_order_and_bounded(folder):
+def test_letters_of_a_topic_come_back_in_order_and_bounded(folder):
     journal = Journal.open(folder)
-    journal.append([b"e"], [StoredPush(b"ch", n, b"f%d" % n) for n in (3, 1, 2, 4)] + [StoredPush(b"other", 9, b"x")])
-    assert journal.pushes_after(b"ch", 1, 2) == [b"f2", b"f3"]
+    letters = [Letter(b"ch", n, 10 * n, b"f%d" % n) for n in (3, 1, 2, 4)]
+    journal.append([b"e"], [*letters, Letter(b"other", 9, 1, b"x")])
+    assert [letter.frame for letter in journal.letters_after(b"ch", 1, 2)] == [b"f2", b"f3"]
+    assert journal.letter_at(b"ch", 99) == Letter(b"ch", 4, 40, b"f4")
+    assert journal.letter_at(b"ch", 0) is None
 
 
 def test_reading_is_lazy_so_a_long_journal_needs_no_memory(folder):

@@ -1,7 +1,7 @@
 """The durable log of events: SQLite in write-ahead mode, `synchronous=FULL`, one transaction a batch.
 
-What `append` returned for is there after a power cut. Beside the entries stand two tables that only save work:
-checkpoints (digests that a replay is compared with) and pushes (the service's halves, for users who reconnect).
+What `append` returned for is there after a power cut. Beside the entries stand two tables that only save work, since a
+replay gives them too: checkpoints (digests to compare a replay with) and the outbox (what users who reconnect missed).
 """
 
 from __future__ import annotations
@@ -27,23 +27,33 @@ from fairway.service.archive import (
 )
 from fairway.service.files import make_private_folder, sync_folder
 
-__all__ = ["Journal", "StoredPush"]
+__all__ = ["Journal", "Letter", "market_topic"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, payload BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS checkpoints
     (seq INTEGER PRIMARY KEY, digest BLOB NOT NULL, book_digest BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS pushes
-    (channel_id BLOB, seqno INTEGER, frame BLOB NOT NULL, PRIMARY KEY (channel_id, seqno)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (topic BLOB, number INTEGER, entry INTEGER NOT NULL, frame BLOB NOT NULL,
+    PRIMARY KEY (topic, number)) STRICT, WITHOUT ROWID;
 """
 
 
-class StoredPush(NamedTuple):
-    """Half `seqno` of the service in a channel: `frame` is the push with digests where its signatures will stand."""
+class Letter(NamedTuple):
+    """Frame `number` of a topic, caused by entry `entry`; numbers of a topic grow with their entries.
 
-    channel_id: bytes
-    seqno: int
+    The topic of a channel's halves is its ID, numbered by seqno; a market's rounds have `market_topic`, numbered by
+    entry. Where signatures will stand the frame has the digests to be signed: nothing is signed before it is durable.
+    """
+
+    topic: bytes
+    number: int
+    entry: int
     frame: bytes
+
+
+def market_topic(market: int) -> bytes:
+    """The topic of the market's oracle rounds."""
+    return market.to_bytes(2)
 
 
 class Journal:
@@ -82,8 +92,8 @@ class Journal:
         """Every entry from number 0, each checked against the chain (`journal.corrupt` names the first bad one)."""
         return read_entries(self._database)
 
-    def append(self, payloads: Sequence[bytes], pushes: Sequence[StoredPush] = ()) -> int:
-        """Make `payloads` the next entries and store `pushes` with them, all or nothing, durable on return.
+    def append(self, payloads: Sequence[bytes], letters: Sequence[Letter] = ()) -> int:
+        """Make `payloads` the next entries and `letters` part of the outbox, all or nothing, durable on return.
 
         Returns the number of the newest entry.
         """
@@ -92,7 +102,7 @@ class Journal:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.executemany("INSERT INTO entries VALUES (?, ?, ?)", entries)
-                self._database.executemany("INSERT OR REPLACE INTO pushes VALUES (?, ?, ?)", pushes)
+                self._database.executemany("INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?)", letters)
                 self._database.execute("COMMIT")
             except sqlite3.Error:
                 if self._database.in_transaction:
@@ -112,11 +122,18 @@ class Journal:
         with reporting():
             return {row[0]: Checkpoint(*row) for row in self._database.execute("SELECT * FROM checkpoints")}
 
-    def pushes_after(self, channel_id: bytes, seqno: int, limit: int) -> list[bytes]:
-        """The frames of the first `limit` halves of the service above `seqno` in the channel, oldest first."""
-        query = "SELECT frame FROM pushes WHERE channel_id = ? AND seqno > ? ORDER BY seqno LIMIT ?"
+    def letters_after(self, topic: bytes, number: int, limit: int) -> list[Letter]:
+        """The first `limit` letters of `topic` above `number`, oldest first."""
+        query = "SELECT * FROM outbox WHERE topic = ? AND number > ? ORDER BY number LIMIT ?"
         with reporting():
-            return [frame for (frame,) in self._database.execute(query, (channel_id, seqno, limit))]
+            return [Letter._make(row) for row in self._database.execute(query, (topic, number, limit))]
+
+    def letter_at(self, topic: bytes, number: int) -> Letter | None:
+        """The newest letter of `topic` that is not above `number`."""
+        query = "SELECT * FROM outbox WHERE topic = ? AND number <= ? ORDER BY number DESC LIMIT 1"
+        with reporting():
+            row = self._database.execute(query, (topic, number)).fetchone()
+        return Letter._make(row) if row else None
 
     def close(self) -> None:
         """Release the file without sealing it, as a crash would leave it to the next `open`."""

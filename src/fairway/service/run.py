@@ -1,0 +1,281 @@
+"""The one loop: stamp, authenticate, apply, journal, and only then perform.
+
+    wish → stamp (time) → authenticate → apply ──┐  a batch
+                                                 ├→ journal (fsync) → perform effects, answer
+    wish → stamp (time) → authenticate → apply ──┘
+
+Nothing leaves the process before what it rests on is durable: the effects of a batch, and every answer to a question
+asked meanwhile, wait for the batch. A refused wish is not journaled and has changed nothing. Our own fault
+(`IllegalTransition`, or anything unforeseen inside `apply`) and a failed journal stop the loop; a restart replays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Rejected, Unavailable
+from fairway.exchange.effect import AnyEffect
+from fairway.exchange.event import AnyEvent, decode, encode
+from fairway.service.archive import Checkpoint
+from fairway.service.journal import Journal, Letter
+
+__all__ = ["Answer", "Machine", "Performer", "Replayed", "Sequencer"]
+
+T = TypeVar("T")
+Answer = Callable[[FairwayError | None], None]
+"""Told once: None when the wish is durable and performed, or why it was refused."""
+
+BATCH = 256
+QUEUE = 4096
+CHECKPOINT_EVERY = 10_000
+
+
+class Machine(Protocol):
+    """The pure state machine in the middle: `fairway.exchange.engine.Engine`."""
+
+    def authenticate(self, event: AnyEvent) -> None:
+        """Raise `InvalidMessage` unless whoever is said to have signed `event` did; changes nothing."""
+
+    def apply(self, event: AnyEvent) -> list[AnyEffect]:
+        """Move by one event; what must be done about it. `Rejected` and `InvalidMessage` leave all as it was."""
+
+    def digest(self) -> bytes:
+        """The hash of the whole state."""
+
+    def book_digest(self) -> bytes:
+        """The hash of the order books."""
+
+
+class Performer(Protocol):
+    """The shell's hands. No method fails because a user, the chain or a prover is gone."""
+
+    def letters(self, entry: int, event: AnyEvent, effects: Sequence[AnyEffect]) -> list[Letter]:
+        """What users who are away must be told of entry `entry`, to be made durable with it."""
+
+    def perform(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
+        """Do what `event` asks for, now that it is durable."""
+
+    def recall(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
+        """Learn from a replayed event what is still to be done, without doing it."""
+
+
+class Replayed(NamedTuple):
+    """How a restart went: entries replayed, checkpoints found equal, how long it took."""
+
+    entries: int
+    checkpoints: int
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An event not yet stamped, or None for a question that only wants its place in the order."""
+
+    event: AnyEvent | None
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A wish that became an entry."""
+
+    wish: Wish
+    event: AnyEvent
+    effects: Sequence[AnyEffect]
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """A wish that became none: a question, or refused."""
+
+    wish: Wish
+    refusal: FairwayError | None
+
+
+class Sequencer:
+    """The loop around one machine and one journal."""
+
+    def __init__(self, machine: Machine, journal: Journal, performer: Performer, clock_ms: Callable[[], int]) -> None:
+        self._machine = machine
+        self._journal = journal
+        self._performer = performer
+        self._clock_ms = clock_ms
+        self._newest_ms = 0
+        self._queue: asyncio.Queue[Wish | None] = asyncio.Queue(QUEUE)
+        self._checkpointed = journal.newest.seq
+        self._closed = False
+        self._ended = False
+
+    # Restart
+
+    def replay(self) -> Replayed:
+        """Rebuild the machine from the journal, comparing every checkpoint.
+
+        Raises `Unavailable`: `journal.corrupt` for an entry that is not what was written, `journal.replay` for one that
+        the machine refuses or that leads to another state than it did; both name `seq`.
+        """
+        began_ms, compared, seq = self._clock_ms(), 0, -1
+        expected = self._journal.checkpoints()
+        for seq, _, payload in self._journal.entries():
+            self._replay_entry(seq, payload)
+            if seq in expected:
+                compared += 1
+                if self._checkpoint(seq) != expected[seq]:
+                    raise Unavailable("journal.replay", f"the replay differs from the state after entry {seq}", seq=seq)
+        return Replayed(seq + 1, compared, self._clock_ms() - began_ms)
+
+    def _replay_entry(self, seq: int, payload: bytes) -> None:
+        try:
+            event = decode(payload)
+            self._performer.recall(event, self._machine.apply(event))
+        except (msgspec.DecodeError, FairwayError) as error:
+            raise Unavailable("journal.replay", f"entry {seq} cannot be replayed: {error}", seq=seq) from error
+        self._newest_ms = event.at_ms
+
+    # The face to the sessions
+
+    async def put(self, event: AnyEvent, answer: Answer) -> None:
+        """Queue an event (waiting while the queue is full); `answer` is told. Its `at_ms` is set by the loop.
+
+        Raises `Unavailable` (`service.stopping`) once the loop is closing.
+        """
+        await self._enqueue(Wish(event, answer))
+
+    async def submit(self, event: AnyEvent) -> None:
+        """Queue an event and wait until it is durable and performed; raises what it was refused with."""
+        await self._await(event, lambda: None)
+
+    async def ask(self, question: Callable[[], T]) -> T:
+        """The answer to `question`, asked when every wish before it is durable and performed, and none is under way."""
+        return await self._await(None, question)
+
+    async def _await(self, event: AnyEvent | None, question: Callable[[], T]) -> T:
+        answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def answer(refusal: FairwayError | None) -> None:
+            if answered.done():  # whoever asked has gone
+                return
+            try:
+                if refusal:
+                    raise refusal
+                answered.set_result(question())
+            except FairwayError as error:
+                answered.set_exception(error)
+
+        await self._enqueue(Wish(event, answer))
+        return await answered
+
+    async def _enqueue(self, wish: Wish) -> None:
+        if not self._closed:
+            await self._queue.put(wish)
+        else:
+            raise Unavailable("service.stopping", "the service is stopping; try again later")
+        if self._ended:
+            self._refuse_the_rest()
+
+    async def close(self) -> None:
+        """Take no more wishes; `run` returns after those that are queued."""
+        if not self._closed:
+            self._closed = True
+            await self._queue.put(None)
+
+    # The loop
+
+    async def run(self) -> None:
+        """Serve until `close`. Raises what stopped the loop: `IllegalTransition`, or the journal's `Unavailable`.
+
+        What was applied before a fault is made durable and answered; the wish that caused it is not.
+        """
+        try:
+            while await self._turn():
+                pass
+        finally:
+            self._closed = self._ended = True
+            self._refuse_the_rest()
+
+    async def _turn(self) -> bool:
+        """One batch; whether there may be more."""
+        wishes = await self._next_batch()
+        steps, fault = self._apply([wish for wish in wishes if wish is not None])
+        if taken := [step for step in steps if isinstance(step, Taken)]:
+            await asyncio.to_thread(self._make_durable, taken)
+        for step in steps:
+            self._finish(step)
+        if fault:
+            raise fault
+        return None not in wishes
+
+    def _finish(self, step: Taken | Spared) -> None:
+        if isinstance(step, Taken):
+            self._performer.perform(step.event, step.effects)
+            step.wish.answer(None)
+        else:
+            step.wish.answer(step.refusal)
+
+    async def _next_batch(self) -> list[Wish | None]:
+        wishes = [await self._queue.get()]
+        while len(wishes) < BATCH and not self._queue.empty():
+            wishes.append(self._queue.get_nowait())
+        return wishes
+
+    def _apply(self, wishes: Sequence[Wish]) -> tuple[list[Taken | Spared], IllegalTransition | None]:
+        """Each wish's step, up to one that we could not take by our own fault; then that fault."""
+        steps: list[Taken | Spared] = []
+        for wish in wishes:
+            try:
+                steps.append(self._step(wish))
+            except IllegalTransition as fault:
+                return steps, fault
+        return steps, None
+
+    def _step(self, wish: Wish) -> Taken | Spared:
+        if wish.event is None:
+            return Spared(wish, None)
+        try:
+            event = self._stamp(wish.event)
+            return Taken(wish, event, self._machine.apply(event))
+        except (Rejected, InvalidMessage) as refusal:
+            return Spared(wish, refusal)
+        except IllegalTransition:
+            raise
+        except Exception as error:
+            raise IllegalTransition("service.fault", f"the engine failed on {wish.event!r:.200}: {error!r}") from error
+
+    def _stamp(self, event: AnyEvent) -> AnyEvent:
+        """`event` at the time of now, which never runs backwards, authenticated."""
+        self._newest_ms = max(self._newest_ms, self._clock_ms())
+        stamped = msgspec.structs.replace(event, at_ms=self._newest_ms)
+        try:
+            self._machine.authenticate(stamped)
+        except (OverflowError, ValueError, TypeError) as error:
+            raise InvalidMessage("service.value", f"a value of the message is out of its bounds: {error}") from error
+        return stamped
+
+    def _make_durable(self, steps: Sequence[Taken]) -> None:
+        letters: list[Letter] = []
+        for entry, step in enumerate(steps, self._journal.newest.seq + 1):
+            letters += self._performer.letters(entry, step.event, step.effects)
+        newest = self._journal.append([encode(step.event) for step in steps], letters)
+        if newest >= self._checkpointed + CHECKPOINT_EVERY:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Remember the digests of the newest state, for the next replay to be compared with."""
+        seq = self._journal.newest.seq
+        self._journal.add_checkpoint(self._checkpoint(seq))
+        self._checkpointed = seq
+
+    def _checkpoint(self, seq: int) -> Checkpoint:
+        return Checkpoint(seq, self._machine.digest(), self._machine.book_digest())
+
+    def _refuse_the_rest(self) -> None:
+        """Answer whoever is still waiting: nothing of theirs was taken."""
+        while not self._queue.empty():
+            wish = self._queue.get_nowait()
+            if wish is not None:
+                wish.answer(Unavailable("service.stopping", "the service is stopping; nothing was changed"))
