@@ -45,6 +45,8 @@ class Plain:
     __slots__ = ("data", "depth", "hash", "length", "refs")
 
     def __init__(self, data: bytes, length: int, refs: tuple[AnyCell, ...] = ()) -> None:
+        self.hash: bytes
+        self.depth: int
         self.data = data
         self.length = length
         self.refs = refs
@@ -100,7 +102,7 @@ class Bits:
         self.length += width
         return self
 
-    def int(self, width: int, value: int) -> Bits:
+    def sint(self, width: int, value: int) -> Bits:
         """`value` as `width` bits in two's complement."""
         if not -(1 << width - 1) <= value < 1 << width - 1:
             raise OverflowError(f"{value} does not fit {width} signed bits")
@@ -150,7 +152,7 @@ def to_cell(cell: AnyCell) -> Cell:
 
 def to_boc(cell: AnyCell) -> bytes:
     """`cell` and all below it as one bag of cells."""
-    return to_cell(cell).to_boc()
+    return bytes(to_cell(cell).to_boc())
 
 
 def from_boc(boc: bytes, max_bytes: int = MAX_BOC_BYTES) -> Cell:
