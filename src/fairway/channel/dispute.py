@@ -1,0 +1,131 @@
+"""What the contract does with a disputed state, as a pure reference model: quarantine, challenges, payout.
+
+A half is signed by its own side alone, so its beneficiary, the other side, has the choice: the half of X that counts
+is chosen by Y among all that are not older than what Y itself has acknowledged. A side's *floor* is that bound.
+
+- R1 Start and challenge raise each side's floor to the seqno that the other half of the message cites.
+- R2 A challenge replaces the other side's half by any half at or above that floor.
+- R3 The challenger's own half is replaced by the message's only where the quarantined one lies below its floor.
+- R4 The initiator is fined once, and only if a half of his with a higher seqno or a higher sum is shown.
+- R5 The first challenge of the side that did not start is free; every further one must raise a floor.
+
+A challenge that nobody signed (`unsigned`: a watchtower's) must bring a co-signed state, the one the beneficiary's own
+half cites: so no invented half comes in by it, and it leaves the beneficiary his free challenge.
+
+The theorem, tested over random histories in tests/property/test_channel_dispute.py: an honest side that answers by
+`answer` gets no less from any start and any later challenge than from an honest start; nothing a cheater brings pays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from fairway.channel.state import Half, SignedHalf
+from fairway.errors import InvalidMessage, Rejected
+
+__all__ = ["A", "B", "Dispute", "Equivocation", "Pair", "Side", "answer", "challenge", "finish", "start"]
+
+Side: TypeAlias = Literal[0, 1]
+Pair: TypeAlias = tuple[Half, Half]
+
+A: Side = 0
+B: Side = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A quarantined `pair` (A's half, B's half) that `initiator` brought, and the `floors` below which halves are dead."""
+
+    pair: Pair
+    initiator: Side
+    floors: tuple[int, int]
+    challenged: bool = False
+    fined: bool = False
+
+
+def start(initiator: Side, pair: Pair, committed: tuple[int, int] = (0, 0)) -> Dispute:
+    """Quarantine `pair`; `Rejected` `dispute.outdated` where a half lies below its floor. `committed`: floors so far."""
+    return Dispute(pair, initiator, _raised(committed, pair))
+
+
+def challenge(dispute: Dispute, challenger: Side, pair: Pair, *, unsigned: bool = False) -> Dispute:
+    """The dispute after `challenger`, or anyone for him (`unsigned`), has shown `pair`.
+
+    Errors: `Rejected` with `dispute.outdated` (below a floor), `dispute.challenged` (nothing more may come without
+    raising a floor), `dispute.uncosigned` (an unsigned challenge is not a co-signed state, or changes nothing).
+    """
+    floors = _raised(dispute.floors, pair)
+    other = _other(challenger)
+    shown, quarantined = pair[other], dispute.pair[other]
+    free = challenger != dispute.initiator and not dispute.challenged
+    if unsigned:
+        if pair[challenger].counterparty != shown.body or shown == quarantined:
+            raise Rejected("dispute.uncosigned", "an unsigned challenge brings a newer co-signed state")
+    elif not free and floors == dispute.floors:  # R5
+        raise Rejected("dispute.challenged", "a further challenge raises a floor")
+    own = dispute.pair[challenger]
+    if own.seqno < floors[challenger]:  # R3
+        own = pair[challenger]
+    newer = shown.seqno > quarantined.seqno or shown.sent > quarantined.sent
+    return replace(
+        dispute,
+        pair=(shown, own) if other == A else (own, shown),  # R2
+        floors=floors,
+        challenged=dispute.challenged or (free and not unsigned),
+        fined=dispute.fined or (other == dispute.initiator and newer),  # R4
+    )
+
+
+def finish(dispute: Dispute, deposits: tuple[int, int], claimed: tuple[int, int], fine: int) -> tuple[int, int]:
+    """What A and B are paid, nano. `claimed`: what the conditionals of A's and of B's half came to.
+
+    Sums are clamped here and nowhere before: nobody pays more than he has, and all that was deposited is paid out.
+    """
+    total = sum(deposits)
+    (half_a, half_b), (claimed_a, claimed_b) = dispute.pair, claimed
+    share_a = deposits[A] - half_a.sent - claimed_a + half_b.sent + claimed_b
+    share_a = min(max(share_a, 0), total)
+    if dispute.fined:
+        share_a += min(fine, total - share_a) if dispute.initiator == B else -min(fine, share_a)
+    return share_a, total - share_a
+
+
+def answer(dispute: Dispute, side: Side, mine: Half, theirs: Half) -> Pair | None:
+    """The pair with which an honest `side` challenges, or None where nothing is to be answered.
+
+    `mine` is its newest half, `theirs` the newest half of the other side that it holds and has not refused. The newest
+    is taken even where an older one would pay more: what one has acknowledged can always be shown, and would reopen
+    the choice.
+    """
+    if dispute.pair[_other(side)] == theirs:
+        return None
+    return (mine, theirs) if side == A else (theirs, mine)
+
+
+def _raised(floors: tuple[int, int], pair: Pair) -> tuple[int, int]:
+    raised = max(floors[A], pair[B].cited), max(floors[B], pair[A].cited)  # R1
+    for half, floor in zip(pair, raised, strict=True):
+        if half.seqno < floor:
+            raise Rejected("dispute.outdated", "a half is older than what the other side has seen", floor=floor)
+    return raised
+
+
+def _other(side: Side) -> Side:
+    return B if side == A else A
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocation:
+    """Two halves of one side under one seqno, both signed: proof of fraud that needs nothing else."""
+
+    first: SignedHalf
+    second: SignedHalf
+
+    def check(self, key: bytes) -> None:
+        """It proves that the owner of `key` equivocated; else `InvalidMessage`."""
+        one, two = self.first.half, self.second.half
+        if (one.channel_id, one.seqno) != (two.channel_id, two.seqno) or one == two:
+            raise InvalidMessage("dispute.evidence", "these halves do not contradict each other", seqno=one.seqno)
+        self.first.verify(key)
+        self.second.verify(key)
