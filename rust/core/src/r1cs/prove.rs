@@ -1,6 +1,6 @@
 //! The prover: commit to the wires, to masks and to a polynomial that vanishes where the constraints hold.
 
-use core::iter::repeat;
+use core::iter::{repeat, repeat_n};
 use core::ops::Range;
 
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
@@ -257,7 +257,7 @@ fn argue(
     let (mut a, mut b) = polynomials.at(&x);
     a.resize(padded, Scalar::ZERO);
     b.extend(y_powers[b.len()..].iter().map(|power| -power));
-    let g_factors: Vec<Scalar> = repeat(Scalar::ONE).take(first).chain(repeat(u)).take(padded).collect();
+    let g_factors: Vec<Scalar> = repeat_n(Scalar::ONE, first).chain(repeat(u)).take(padded).collect();
     let h_factors = g_factors.iter().zip(&y_inverses).map(|(phase, inverse)| phase * inverse).collect();
     let vectors =
         Vectors { a, b, g: generators.g[..padded].to_vec(), h: generators.h[..padded].to_vec(), g_factors, h_factors };

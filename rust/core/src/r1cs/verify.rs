@@ -1,6 +1,6 @@
 //! The verifier: a proof becomes a sum that must vanish.
 
-use core::iter::repeat;
+use core::iter::{repeat, repeat_n};
 
 use curve25519_dalek::ristretto::CompressedRistretto;
 use curve25519_dalek::scalar::Scalar;
@@ -116,7 +116,7 @@ fn sum(
 
     let right: Vec<Scalar> = folded.right.iter().zip(&y_inverse).map(|(w_r, inverse)| w_r * inverse).collect();
     let delta = inner_product(&right, &folded.left);
-    let phases: Vec<Scalar> = repeat(Scalar::ONE).take(first_multipliers).chain(repeat(*u)).take(padded).collect();
+    let phases: Vec<Scalar> = repeat_n(Scalar::ONE, first_multipliers).chain(repeat(*u)).take(padded).collect();
 
     let padded_with_zeros = |wires: Vec<Scalar>| wires.into_iter().chain(repeat(Scalar::ZERO));
     let g = padded_with_zeros(right).zip(&phases).zip(&unfolding.factors);
