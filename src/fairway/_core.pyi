@@ -1,3 +1,4 @@
+# ruff: noqa: PYI021 - a stub of compiled code is the only place where its contract can be read
 """The face of the Rust core: bytes in, bytes out, the GIL released while it works.
 
 Scalars are 32 bytes little-endian and canonical, points are canonical Ristretto255 encodings; sequences of either

@@ -11,7 +11,7 @@
 //! 06 verify     count:u16 token*           a boolean tree in postfix, constrained in the second phase
 //!
 //! token   00 leaf:linear (true if zero) | 01 and | 02 or | 03 not
-//! linear  count:u16 (kind:u8 index:u32 scalar:32)*       kind  0 one, 1 committed, 2 left, 3 right, 4 output
+//! linear  count:u16 (kind:u8 number:u32 scalar:32)*       kind  0 one, 1 committed, 2 left, 3 right, 4 output
 //! ```
 //!
 //! A parsed tape names only variables that exist where they are used, has trees that come to one result, and stays

@@ -21,7 +21,7 @@ The tape's bytes (integers little-endian):
     06 verify     count:u16 token*           a boolean tree in postfix, constrained in the second phase
 
     token   00 leaf:linear (true if zero) | 01 and | 02 or | 03 not
-    linear  count:u16 (kind:u8 index:u32 scalar:32)*       kind  0 one, 1 committed, 2 left, 3 right, 4 output
+    linear  count:u16 (kind:u8 number:u32 scalar:32)*       kind  0 one, 1 committed, 2 left, 3 right, 4 output
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Variable(NamedTuple):
     """A wire of the circuit: the constant one, a committed value, or a side of a multiplier."""
 
     kind: Kind
-    index: int
+    number: int
 
 
 ONE = Variable(Kind.ONE, 0)
@@ -130,7 +130,7 @@ class Tape:
         self._assignments.append(assignment)
         if self._pending is None:
             left, _, _ = self._multiplier()
-            self._pending = left.index
+            self._pending = left.number
             return left
         right = Variable(Kind.RIGHT, self._pending)
         self._pending = None
@@ -224,9 +224,9 @@ def verify_batch(items: Sequence[Item]) -> None:
 
 def _linear(value: Linear) -> bytes:
     encoded = bytearray(_count16(len(value)))
-    for (kind, index), scalar in value:
+    for (kind, number), scalar in value:
         encoded.append(kind)
-        encoded += index.to_bytes(4, "little")
+        encoded += number.to_bytes(4, "little")
         encoded += to_bytes(scalar)
     return bytes(encoded)
 

@@ -217,5 +217,5 @@ pub fn random_circuit(rng: &mut StdRng) -> Builder {
 
 /// Scalars end to end.
 pub fn encoded(scalars: &[Scalar]) -> Vec<u8> {
-    scalars.iter().flat_map(|scalar| scalar.to_bytes()).collect()
+    scalars.iter().flat_map(Scalar::to_bytes).collect()
 }
