@@ -1,0 +1,328 @@
+"""One user's account: what his orders, positions and halves are after each change.
+
+The engine and the user's session run this same code, each on its own copy; that they agree is what lets the user check
+every half the service signs. Money here is the channel's own view:
+
+    balance   = deposit − withdrawn + earned − due                  (what he would withdraw, were nothing open)
+    available = balance − posted − reserved − fine         (what a new order may reserve)
+
+`earned` is what B's half must say it has sent, `due` what A's half must say; both only grow. `posted` is the margin of
+positions, `reserved` the rest of the reserves of live orders. A change that breaks the account's own arithmetic raises
+`IllegalTransition` in the engine's hands and is evidence in the user's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from fairway.channel.conditionals import Conditionals
+from fairway.channel.machine import CHAIN_KEY, POSITION_KEYS, Expected
+from fairway.errors import IllegalTransition, Rejected
+from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
+from fairway.exchange.conditions import chain_conditional, order_conditional, position_conditional
+from fairway.exchange.rules import Requirement, Rules
+from fairway.exchange.terms import Kind, OracleRound, OrderTerms, PositionTerms
+from fairway.market.instrument import check_count
+from fairway.risk.contract import fee, fill_cost
+from fairway.risk.liquidation import liquidation_fee, liquidation_price
+from fairway.risk.margin import is_liquidatable
+from fairway.risk.position import Closure, Position, closed, opened
+from fairway.settlement.chain import CHAIN_START, chain_next
+from fairway.units import share_down
+
+__all__ = ["Account", "Held", "LiveOrder", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOrder:
+    """An order of the account and how far it has come; `lots`, `cost` and `fee` are totals of its fills."""
+
+    terms: OrderTerms
+    digest: bytes
+    requirement: Requirement
+    triggered: bool = False
+    lots: int = 0
+    cost: int = 0
+    fee: int = 0
+
+    @property
+    def left(self) -> int:
+        """Lots not filled yet."""
+        return self.terms.lots - self.lots
+
+    @property
+    def reserved(self) -> int:
+        """What of the reserve the unfilled rest still holds."""
+        return self.requirement.reserve - share_down(self.requirement.reserve, self.lots, self.terms.lots)
+
+    def margin_for(self, lots: int) -> int:
+        """The margin the next `lots` bring along; the parts of an order add up to its whole margin exactly."""
+        margin, whole = self.requirement.margin, self.terms.lots
+        return share_down(margin, self.lots + lots, whole) - share_down(margin, self.lots, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A position and the conditional that carries it in both halves."""
+
+    key: int
+    position: Position
+    terms: PositionTerms
+
+
+class Outcome(NamedTuple):
+    """What a fill or forced close moved: `fee` (negative is a rebate) for `reason`, what it closed and what it opened.
+
+    `cost` is the fill's own cost at its price, `opened` what was added to a position (lots, cost, base, margin).
+    """
+
+    fee: int
+    reason: str
+    cost: int
+    closure: Closure | None
+    opened: Position | None
+
+
+@dataclass(slots=True)
+class Account:
+    """The account of the channel `channel_id`; `rounds` is the shared map of the newest oracle round per market."""
+
+    channel_id: bytes
+    rules: Rules
+    rounds: dict[int, OracleRound]
+    deposit: int = 0
+    withdrawn: int = 0
+    earned: int = 0
+    due: int = 0
+    posted: int = 0
+    reserved: int = 0
+    next_key: int = 1
+    next_position: int = POSITION_KEYS
+    head: bytes = CHAIN_START
+    orders: dict[int, LiveOrder] = field(default_factory=dict)
+    positions: dict[int, Held] = field(default_factory=dict)
+    a_conditionals: Conditionals = field(default_factory=Conditionals)
+    b_conditionals: Conditionals = field(default_factory=Conditionals)
+
+    @property
+    def balance(self) -> int:
+        """What the user would withdraw, were nothing open."""
+        return self.deposit - self.withdrawn + self.earned - self.due
+
+    @property
+    def available(self) -> int:
+        """What a new order may reserve."""
+        return self.balance - self.posted - self.reserved - self.rules.fine
+
+    def expected(self) -> Expected:
+        """What A's half must say when it cites B's half of this moment."""
+        return Expected(self.due, self.a_conditionals)
+
+    # Lawfulness
+
+    def check_orders(self, orders: list[OrderTerms], drops: list[int], now_ms: int) -> None:
+        """Whether these orders may be added once `drops` are gone; `Rejected` says why not. Changes nothing."""
+        room = self.available
+        for key in drops:
+            if key not in self.orders:
+                raise Rejected("order.unknown", "there is no such live order", key=key)
+            room += self.orders[key].reserved
+        if len(set(drops)) != len(drops):
+            raise Rejected("order.unknown", "an order is dropped twice")
+        self._check_count(orders, drops)
+        next_key = self.next_key
+        for terms in orders:
+            self.rules.check_terms(terms, now_ms)
+            if terms.channel_id != self.channel_id or terms.key != next_key:
+                raise Rejected("order.key", "the order's key is not the next of this channel", key=terms.key)
+            self._check_reduce_only(terms)
+            next_key += 1
+            room -= terms.reserve
+        if orders and room < 0:
+            raise Rejected("order.margin", "the available balance does not cover the order", missing=-room)
+
+    def _check_count(self, orders: list[OrderTerms], drops: list[int]) -> None:
+        for market in {terms.market for terms in orders}:
+            live = sum(order.terms.market == market for key, order in self.orders.items() if key not in drops)
+            added = sum(terms.market == market for terms in orders)
+            check_count(self.rules.listing(market).instrument, live + added - 1)
+
+    def _check_reduce_only(self, terms: OrderTerms) -> None:
+        if not terms.reduce_only:
+            return
+        held = self.positions.get(terms.market)
+        if held is None or (held.position.s > 0) == terms.buy:
+            raise Rejected("order.reduce_only", "there is no position that this order would reduce")
+
+    def is_distressed(self, market: int) -> bool:
+        """Whether the position in `market` is below its maintenance margin at the newest round."""
+        held, newest = self.positions.get(market), self.rounds.get(market)
+        if held is None or newest is None:
+            return False
+        return is_liquidatable(self.rules.listing(market).contract, held.position, newest.mark, newest.funding)
+
+    # Changes
+
+    def apply(self, change: AnyChange) -> Outcome | None:
+        """Move the account by one change; the outcome of a fill or forced close, else nothing."""
+        match change:
+            case Accepted():
+                self._accept(change)
+            case Dropped():
+                self._drop(change.key)
+            case Triggered():
+                order = self._order(change.key)
+                if order.terms.kind != Kind.TRIGGER or order.triggered:
+                    raise IllegalTransition("account.trigger", "the order does not wait for a trigger", key=change.key)
+                self.orders[change.key] = replace(order, triggered=True)
+            case Filled():
+                return self._fill(change)
+            case Forced():
+                return self._force(change)
+        return None
+
+    def _order(self, key: int) -> LiveOrder:
+        order = self.orders.get(key)
+        if order is None:
+            raise IllegalTransition("account.order", "a change names an order that is not live", key=key)
+        return order
+
+    def _accept(self, change: Accepted) -> None:
+        for terms in change.orders:
+            order = LiveOrder(terms, terms.bits().digest(), self.rules.requirement_of(terms))
+            self.orders[terms.key] = order
+            self.next_key = terms.key + 1
+            self.reserved += order.reserved
+            self._carry_order(order)
+
+    def _drop(self, key: int) -> None:
+        order = self._order(key)
+        del self.orders[key]
+        self.reserved -= order.reserved
+        self.a_conditionals = self.a_conditionals.drop(key)
+        self.b_conditionals = self.b_conditionals.drop(key)
+
+    def _fill(self, change: Filled) -> Outcome:
+        order = self._order(change.key)
+        terms = order.terms
+        worse = change.price > terms.limit_tick if terms.buy else change.price < terms.limit_tick
+        if worse or not 0 < change.lots <= order.left:
+            raise IllegalTransition("account.fill", "a fill beyond the order's limit or size", key=change.key)
+        if terms.kind == Kind.TRIGGER and not order.triggered:
+            raise IllegalTransition("account.fill", "a fill of an order that still waits", key=change.key)
+        contract = self.rules.listing(terms.market).contract
+        charged = fee(contract, change.lots, change.price, taker=change.taker)
+        s = 1 if terms.buy else -1
+        closing = self._closing_lots(terms.market, s, change.lots)
+        closure = self._close(terms.market, closing, change.price, change.txid, change.at_ms) if closing else None
+        added = self._open(order, s, change.lots - closing, change) if change.lots > closing else None
+        self._charge(charged)
+        outcome = Outcome(charged, "fee", fill_cost(contract, s, change.lots, change.price), closure, added)
+        self._progress(order, change.lots, outcome)
+        return outcome
+
+    def _closing_lots(self, market: int, s: int, lots: int) -> int:
+        held = self.positions.get(market)
+        return min(lots, held.position.lots) if held is not None and held.position.s != s else 0
+
+    def _open(self, order: LiveOrder, s: int, lots: int, change: Filled) -> Position:
+        """Add `lots` to the position; what they added."""
+        market = order.terms.market
+        if order.terms.reduce_only:
+            raise IllegalTransition("account.reduce_only", "a reduce-only order would open", key=order.terms.key)
+        contract, index = self.rules.listing(market).contract, self.rounds[market].funding
+        margin = share_down(order.margin_for(change.lots), lots, change.lots)
+        added = opened(None, contract, s, lots, change.price, index, margin)
+        held = self.positions.get(market)
+        after = opened(held.position, contract, s, lots, change.price, index, margin) if held else added
+        self.posted += margin
+        self._carry_position(market, after, change.at_ms)
+        return added
+
+    def _close(self, market: int, lots: int, price: int, txid: bytes, at_ms: int) -> Closure:
+        position = self.positions[market].position
+        contract = self.rules.listing(market).contract
+        closure = closed(position, contract, lots, price, self.rounds[market].funding)
+        self.posted -= closure.margin
+        if closure.profit >= 0:
+            self.earned += closure.payment
+        else:
+            self.due += closure.payment
+        self._carry_position(market, closure.rest, at_ms)
+        if txid:
+            self._link(txid)
+        return closure
+
+    def _force(self, change: Forced) -> Outcome:
+        held = self.positions.get(change.market)
+        if held is None or not 0 < change.lots <= held.position.lots:
+            raise IllegalTransition("account.force", "a forced close of more than is held", market=change.market)
+        closure = self._close(change.market, change.lots, change.price, change.txid, change.at_ms)
+        contract, s = self.rules.listing(change.market).contract, -held.position.s
+        charged = 0
+        if change.reason == "liquidation":
+            charged = liquidation_fee(contract, change.lots, change.price, closure.available)
+        self._charge(charged)
+        return Outcome(charged, "liquidation_fee", fill_cost(contract, s, change.lots, change.price), closure, None)
+
+    def _charge(self, nano: int) -> None:
+        if nano >= 0:
+            self.due += nano
+        else:
+            self.earned -= nano
+
+    # What the halves carry
+
+    def _progress(self, order: LiveOrder, lots: int, outcome: Outcome) -> None:
+        key = order.terms.key
+        after = replace(order, lots=order.lots + lots, cost=order.cost + outcome.cost, fee=order.fee + outcome.fee)
+        self.reserved += after.reserved - order.reserved
+        self.orders[key] = after
+        self.a_conditionals = self.a_conditionals.drop(key)
+        self.b_conditionals = self.b_conditionals.drop(key)
+        if after.left:
+            self._carry_order(after)
+        else:
+            del self.orders[key]
+
+    def _carry_order(self, order: LiveOrder) -> None:
+        key = order.terms.key
+        a, b = order_conditional(order, self.rules.cap(order.reserved))
+        self.a_conditionals = self.a_conditionals.add(key, a)
+        self.b_conditionals = self.b_conditionals.add(key, b)
+
+    def _carry_position(self, market: int, position: Position | None, at_ms: int) -> None:
+        before = self.positions.pop(market, None)
+        if before is not None:
+            self.a_conditionals = self.a_conditionals.drop(before.key)
+            self.b_conditionals = self.b_conditionals.drop(before.key)
+        if position is None:
+            return
+        key, self.next_position = self.next_position, self.next_position + 1
+        contract = self.rules.listing(market).contract
+        terms = PositionTerms(
+            self.channel_id,
+            key,
+            market,
+            bool(contract.payoff),
+            position.s > 0,
+            position.lots,
+            contract.unit,
+            position.cost,
+            position.funding_base,
+            position.margin,
+            self.rules.cap(position.margin),
+            liquidation_price(contract, position, self.rounds[market].funding) or 0,
+            at_ms,
+        )
+        self.positions[market] = Held(key, position, terms)
+        a, b = position_conditional(terms)
+        self.a_conditionals = self.a_conditionals.add(key, a)
+        self.b_conditionals = self.b_conditionals.add(key, b)
+
+    def _link(self, txid: bytes) -> None:
+        if self.head != CHAIN_START:
+            self.b_conditionals = self.b_conditionals.drop(CHAIN_KEY)
+        self.head = chain_next(self.head, txid)
+        self.b_conditionals = self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head))

@@ -1,0 +1,51 @@
+"""Whose words are these? Signatures and shapes of an event, before it is written down. Nothing changes."""
+
+from __future__ import annotations
+
+from fairway.channel import codec
+from fairway.crypto import keys
+from fairway.errors import InvalidMessage
+from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Priced, Proposed
+from fairway.exchange.lifecycle import first_half
+from fairway.exchange.pricing import round_of, verify_round
+from fairway.exchange.proposals import half_of
+from fairway.exchange.venue import Venue
+from fairway.ton.address import Address
+
+__all__ = ["authenticate"]
+
+
+def authenticate(venue: Venue, event: AnyEvent) -> None:
+    """Check what a user or the oracle signed.
+
+    What the shell observed itself (the chain, its provers) carries no signature; the audit checks it against the chain
+    and the proofs.
+    Errors: `InvalidSignature`, `WeakKey`, `InvalidMessage`; `Rejected` for a channel or half that is not there.
+    """
+    match event:
+        case Opened():
+            _opened(venue, event)
+        case Proposed():
+            channel = venue.channel(event.channel_id)
+            keys.verify(channel.key_a, half_of(channel, event).digest(), event.signature)
+        case Priced():
+            founded = venue.founded
+            signed = round_of(founded.network, event)
+            verify_round(founded.oracle_keys, founded.oracle_threshold, signed, event.signatures)
+        case CloseProposed():
+            channel = venue.channel(event.channel_id)
+            close = codec.Close(channel.channel_id, event.sent_a, event.sent_b, event.seqno_a, event.seqno_b)
+            keys.verify(channel.key_a, close.digest(), event.signature)
+        case _:
+            pass
+
+
+def _opened(venue: Venue, event: Opened) -> None:
+    founded = venue.founded
+    for key in (event.key_a, event.key_b):
+        keys.check_public_key(key)
+    vault = Address.parse(founded.vault)
+    named = codec.channel_id(founded.network, vault, event.key_a, event.key_b, event.salt)
+    if named.to_bytes(16) != event.channel_id:
+        raise InvalidMessage("channel.id", "the channel's ID does not name its keys, network and vault")
+    keys.verify(event.key_a, first_half(event.channel_id).digest(), event.signature)

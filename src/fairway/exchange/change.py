@@ -1,0 +1,71 @@
+"""What one event did to one account: the shared language of the engine and the user's session.
+
+The engine applies these changes to its own copy of an account and pushes them with its new half; the user's session
+applies the same changes to its replica, checks each against what its owner signed, and arrives at the same half or
+refuses. MessagePack arrays, tagged by name.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fairway.exchange.terms import OrderTerms
+
+__all__ = ["Accepted", "AnyChange", "Change", "Dropped", "Filled", "Forced", "Triggered"]
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """One step of one account."""
+
+
+class Accepted(Change, frozen=True, tag="accepted"):
+    """The service accepted the user's half `seqno` with these orders added."""
+
+    seqno: int
+    orders: list[OrderTerms]
+
+
+class Dropped(Change, frozen=True, tag="dropped"):
+    """The order left the book: `reason` is one of cancelled, expired, unfilled, self_trade, liquidated, disputed."""
+
+    key: int
+    reason: str
+
+
+class Triggered(Change, frozen=True, tag="triggered"):
+    """The stop or take-profit under `key` met the mark of oracle round `round` and went to the book."""
+
+    key: int
+    round: int
+
+
+class Filled(Change, frozen=True, tag="filled"):
+    """The order under `key` met `other` (its order hash) for `lots` at `price`, bound to it by `match_id`.
+
+    `txid` names the settlement of the part that closed a position, empty where nothing closed.
+    """
+
+    key: int
+    match_id: int
+    lots: int
+    price: int
+    taker: bool
+    other: bytes
+    txid: bytes
+    at_ms: int
+
+
+class Forced(Change, frozen=True, tag="forced"):
+    """Part of a position was closed without an order of its owner: `reason` is liquidation or deleverage."""
+
+    market: int
+    match_id: int
+    lots: int
+    price: int
+    reason: str
+    round: int
+    txid: bytes
+    at_ms: int
+
+
+AnyChange = Accepted | Dropped | Triggered | Filled | Forced

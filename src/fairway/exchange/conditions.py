@@ -1,0 +1,45 @@
+"""Orders, positions and the settlement chain as conditionals of the halves: terms, shared code, and the most they pay.
+
+An order or position stands under one key in both halves: A's promises what the user may lose, B's what he may win.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fairway.channel.conditional import Conditional
+from fairway.exchange.terms import PositionTerms, chain_bits
+from fairway.ton.cells import Bits
+from fairway.ton.contracts import condition_code
+
+if TYPE_CHECKING:
+    from fairway.exchange.account import LiveOrder
+
+__all__ = ["chain_conditional", "order_conditional", "position_conditional"]
+
+ORDER_REST = 0x4F524453
+
+
+def order_conditional(order: LiveOrder, cap: int) -> tuple[Conditional, Conditional]:
+    """The order in A's half and in B's, which owes at most `cap`.
+
+    A partly filled order is `order_rest#4f524453 lots:uint48 cost:uint80 fee:Coins order:^OrderTerms`: receipts up to
+    these totals are in the position already and claim nothing more.
+    """
+    terms = order.terms.bits().cell()
+    if order.lots:
+        rest = Bits().uint(32, ORDER_REST).uint(48, order.lots).uint(80, order.cost).coins(max(0, order.fee))
+        terms = rest.cell(terms)
+    code = condition_code("order")
+    return Conditional(terms, code, order.reserved), Conditional(terms, code, cap)
+
+
+def position_conditional(terms: PositionTerms) -> tuple[Conditional, Conditional]:
+    """The position in A's half, which loses at most its margin, and in B's, which owes at most its cap."""
+    cell, code = terms.bits().cell(), condition_code("position")
+    return Conditional(cell, code, terms.margin), Conditional(cell, code, terms.cap)
+
+
+def chain_conditional(head: bytes) -> Conditional:
+    """The settlement chain in B's half: it pays nothing and says what was proven."""
+    return Conditional(chain_bits(head).cell(), condition_code("chain"), 0)

@@ -1,0 +1,121 @@
+"""Positions closed without an order of their owner: liquidation, deleverage, and the end of a disputed channel.
+
+A liquidation meets the book at no worse than the bankruptcy price. What the book does not take waits for the next
+round while the mark is better than that price; once it is not, those opposite are deleveraged at it: nobody is closed
+beyond his margin, and the insurance fund pays only what rounding leaves.
+"""
+
+from __future__ import annotations
+
+from fairway.exchange.change import Forced
+from fairway.exchange.closing import close_position
+from fairway.exchange.effect import Print
+from fairway.exchange.trading import drop, fill_against, post, reconcile
+from fairway.exchange.turn import Turn
+from fairway.exchange.venue import Venue, owner_of
+from fairway.risk.deleverage import Candidate, allocate, score
+from fairway.risk.liquidation import bankruptcy_price
+from fairway.units import TICK_BOUND
+
+__all__ = ["drop_orders", "force_out", "liquidate_distressed"]
+
+FORCED_ORDER = bytes(32)
+"""Stands in a maker's receipt for the hash of an order that its owner never placed."""
+
+
+def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
+    """Liquidate every position in `market` that the newest mark puts below its maintenance margin."""
+    for channel_id in [name for name, account in venue.accounts.items() if account.is_distressed(market)]:
+        if venue.accounts[channel_id].is_distressed(market):
+            venue.counts.liquidations += channel_id not in venue.liquidating
+            venue.liquidating.add(channel_id)
+            _liquidate(venue, turn, channel_id, market)
+        if not venue.accounts[channel_id].positions:
+            venue.liquidating.discard(channel_id)
+
+
+def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
+    drop_orders(venue, turn, channel_id, market, "liquidated")
+    bound = _bankruptcy(venue, channel_id, market)
+    _into_book(venue, turn, channel_id, market, bound, "liquidation")
+    held = venue.accounts[channel_id].positions.get(market)
+    mark = venue.rounds[market].mark
+    if held is not None and (mark <= bound if held.position.s > 0 else mark >= bound):
+        _deleverage(venue, turn, channel_id, market, bound, "liquidation")
+
+
+def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
+    """Close what a disputed channel still holds: at the book, and what it does not take against others at mark."""
+    _into_book(venue, turn, channel_id, market, _bankruptcy(venue, channel_id, market), "dispute")
+    if market in venue.accounts[channel_id].positions:
+        _deleverage(venue, turn, channel_id, market, venue.rounds[market].mark, "dispute")
+
+
+def drop_orders(venue: Venue, turn: Turn, channel_id: bytes, market: int | None, reason: str) -> None:
+    """Drop the account's live orders in `market`, or in all."""
+    for key, order in list(venue.accounts[channel_id].orders.items()):
+        if market in {None, order.terms.market} and key in venue.accounts[channel_id].orders:
+            drop(venue, turn, channel_id, key, reason)
+
+
+def _bankruptcy(venue: Venue, channel_id: bytes, market: int) -> int:
+    """The worst price at which the position may be closed; no bound where no price costs more than the margin."""
+    position = venue.accounts[channel_id].positions[market].position
+    contract = venue.rules.listing(market).contract
+    bound = bankruptcy_price(contract, position, venue.rounds[market].funding)
+    if bound is None:
+        return 1 if position.s > 0 else TICK_BOUND - 1
+    return bound
+
+
+def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: int, reason: str) -> None:
+    account, book = venue.accounts[channel_id], venue.books[market]
+    while (held := account.positions.get(market)) is not None:
+        if reason == "liquidation" and not account.is_distressed(market):
+            return
+        buy = held.position.s < 0
+        makers = book.walk(buy=buy, limit=bound)
+        maker = next((resting for resting in makers if resting.owner != owner_of(channel_id)), None)
+        if maker is None:
+            return
+        lots, price = min(held.position.lots, maker.lots), maker.price
+        match_id, _ = fill_against(venue, turn, maker, lots, FORCED_ORDER)
+        _forced(venue, turn, channel_id, market, match_id, lots, price, reason)
+        turn.effects.append(Print(market, match_id, price, lots, buy, turn.at_ms))
+
+
+def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int, reason: str) -> None:
+    """Close the rest at `price` against those opposite, pro rata by risk."""
+    position = venue.accounts[channel_id].positions[market].position
+    contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
+    opposite = {
+        owner_of(name): name
+        for name, account in venue.accounts.items()
+        if (held := account.positions.get(market)) is not None and held.position.s == -position.s
+    }
+    candidates = [
+        Candidate(owner, held.lots, score(contract, held, newest.mark, newest.funding))
+        for owner, name in opposite.items()
+        for held in [venue.accounts[name].positions[market].position]
+    ]
+    for owner, lots in allocate(candidates, position.lots):
+        if reason == "liquidation" and not venue.accounts[channel_id].is_distressed(market):
+            return
+        match_id = venue.next_match()
+        _forced(venue, turn, opposite[owner], market, match_id, lots, price, "deleverage")
+        _forced(venue, turn, channel_id, market, match_id, lots, price, reason)
+        venue.counts.deleverages += 1
+
+
+def _forced(
+    venue: Venue, turn: Turn, channel_id: bytes, market: int, match_id: int, lots: int, price: int, reason: str
+) -> None:
+    """One leg of a match that its owner did not order."""
+    account = venue.accounts[channel_id]
+    txid = close_position(venue, turn, channel_id, market, lots, price, reason, FORCED_ORDER)
+    change = Forced(market, match_id, lots, price, reason, venue.rounds[market].round, txid, turn.at_ms)
+    outcome = account.apply(change)
+    assert outcome is not None
+    post(venue, channel_id, outcome)
+    turn.note(channel_id, change)
+    reconcile(venue, turn, channel_id, market)

@@ -1,0 +1,126 @@
+"""What must be done about an event: orders from the pure engine to the shell, in the imperative.
+
+The shell performs them in order, only after the event that caused them is durable. Nothing here waits or fails back
+into the engine; what the world answers comes in as a new event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairway.channel.state import Half, SignedHalf
+from fairway.exchange.change import AnyChange
+from fairway.exchange.terms import Receipt
+from fairway.settlement.note import Opened
+from fairway.settlement.settlement import Settlement
+
+__all__ = [
+    "Absolve",
+    "AnyEffect",
+    "Challenge",
+    "Print",
+    "ProveSettlement",
+    "Punish",
+    "Push",
+    "Refuse",
+    "SignClose",
+    "SignHalf",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SignHalf:
+    """Sign the service's half number 1 of a new channel and answer the one who asked."""
+
+    channel_id: bytes
+    half: Half
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Sign `half` and `receipts` with the channel's key of the service and push both, with what they stand on."""
+
+    channel_id: bytes
+    half: Half
+    changes: tuple[AnyChange, ...]
+    receipts: tuple[Receipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the user that his half `seqno` is consumed but not accepted, and why."""
+
+    channel_id: bytes
+    seqno: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignClose:
+    """Countersign the cooperative close and hand both signatures to the chain."""
+
+    channel_id: bytes
+    seqno_a: int
+    seqno_b: int
+    sent_a: int
+    sent_b: int
+    signature_a: bytes
+    reopen_id: bytes | None
+    withdraw: int
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Answer an uncooperative close on chain with the newest pair."""
+
+    channel_id: bytes
+    a: SignedHalf
+    b: Half
+
+
+@dataclass(frozen=True, slots=True)
+class Punish:
+    """Show the vault the fill that the channel's owner did not sign; `match_id` 0: the liquidation he dodged.
+
+    The evidence is the venue's `debts` (or `dodges`) of that channel.
+    """
+
+    channel_id: bytes
+    match_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absolve:
+    """Show the vault that the channel's owner has signed: `half` cites what he owed."""
+
+    channel_id: bytes
+    match_id: int
+    half: SignedHalf
+
+
+@dataclass(frozen=True, slots=True)
+class ProveSettlement:
+    """Have settlement `number` (from 0) proven, off the hot path; the answer is a `Proved` event.
+
+    `published` are the fills that it makes public; their ranges, and its own, are proven with its epoch.
+    """
+
+    number: int
+    settlement: Settlement
+    published: tuple[Opened, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """Publish one fill on the public feed of its market."""
+
+    market: int
+    match_id: int
+    price: int
+    lots: int
+    taker_buys: bool
+    at_ms: int
+
+
+AnyEffect = Absolve | SignHalf | Push | Refuse | SignClose | Challenge | Punish | ProveSettlement | Print

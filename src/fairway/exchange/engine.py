@@ -1,0 +1,153 @@
+"""The engine: one function from an event to effects, and the only place where all rules meet.
+
+    authenticate(event)   signatures and shapes: whose words are these? (pure; the shell asks before it writes)
+    apply(event)          the event happens; what must be done about it comes back
+
+`apply` either raises `Rejected` with nothing changed, or succeeds. A refused proposal is an event too: its seqno is
+consumed, and the user is told. After every event the identities of docs/spec/exchange.md hold, or the engine raises
+`IllegalTransition` and the process stops. Time, entropy and signatures come in with events; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fairway.channel.machine import Channel, next_b
+from fairway.channel.phase import TRADING
+from fairway.errors import IllegalTransition, Rejected
+from fairway.exchange import lifecycle
+from fairway.exchange.account import Account
+from fairway.exchange.authentic import authenticate
+from fairway.exchange.effect import AnyEffect, Push
+from fairway.exchange.event import (
+    AnyEvent,
+    BondPosted,
+    Closed,
+    CloseProposed,
+    Disputed,
+    EpochProved,
+    Founded,
+    Funded,
+    Opened,
+    Priced,
+    Proposed,
+    Proved,
+    RateSet,
+)
+from fairway.exchange.pricing import price
+from fairway.exchange.proposals import propose
+from fairway.exchange.turn import Turn
+from fairway.exchange.venue import Venue
+
+__all__ = ["Engine"]
+
+_canonical = msgspec.msgpack.Encoder().encode
+
+
+class Engine:
+    """The venue and the number of events applied to it. The first event is `Founded`."""
+
+    __slots__ = ("_venue", "applied")
+
+    def __init__(self) -> None:
+        self._venue: Venue | None = None
+        self.applied = 0
+
+    @property
+    def venue(self) -> Venue:
+        """The state; it exists from the founding event on."""
+        if self._venue is None:
+            raise IllegalTransition("engine.unfounded", "the first event founds the venue")
+        return self._venue
+
+    @property
+    def rules(self) -> Founded:
+        """The founding event: the venue's rules."""
+        return self.venue.founded
+
+    @property
+    def channels(self) -> dict[bytes, Channel]:
+        """All channels by their ID. Read only."""
+        return self.venue.channels
+
+    @property
+    def accounts(self) -> dict[bytes, Account]:
+        """All accounts by their channel's ID. Read only."""
+        return self.venue.accounts
+
+    def digest(self) -> bytes:
+        """The hash of the whole state."""
+        return self.venue.digest(_canonical)
+
+    def book_digest(self) -> bytes:
+        """The hash of the order books."""
+        return self.venue.book_digest()
+
+    def authenticate(self, event: AnyEvent) -> None:
+        """Raise unless whoever is said to have signed `event` did; see `authentic.authenticate`."""
+        if not isinstance(event, Founded):
+            authenticate(self.venue, event)
+
+    def apply(self, event: AnyEvent) -> list[AnyEffect]:
+        """Let `event` happen; what must be done about it, in order. `Rejected` leaves everything as it was."""
+        if isinstance(event, Founded):
+            self._found(event)
+            return []
+        turn = Turn(event.at_ms)
+        _dispatch(self.venue, turn, event)
+        try:
+            pushes = _push(self.venue, turn)
+        except Rejected as refusal:
+            # Every rule was asked before anything changed; a half that cannot be made now is our own fault.
+            raise IllegalTransition("engine.push", f"a half cannot be made: {refusal}") from refusal
+        self.venue.ledger.settle_event()
+        self.venue.check()
+        self.applied += 1
+        return turn.effects + pushes
+
+    def _found(self, event: Founded) -> None:
+        if self._venue is not None:
+            raise Rejected("engine.founded", "the venue is founded once")
+        self._venue = Venue(event)
+        self._venue.ledger.settle_event()
+        self.applied = 1
+
+
+def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901 - the table of events
+    match event:
+        case Proposed():
+            propose(venue, turn, event)
+        case Priced():
+            price(venue, turn, event)
+        case Opened():
+            lifecycle.open_channel(venue, turn, event)
+        case Funded():
+            lifecycle.fund_channel(venue, turn, event)
+        case CloseProposed():
+            lifecycle.sign_close(venue, turn, event)
+        case Disputed():
+            lifecycle.dispute(venue, turn, event)
+        case RateSet():
+            lifecycle.set_rate(venue, turn, event)
+        case Closed():
+            lifecycle.close(venue, turn, event)
+        case BondPosted():
+            lifecycle.post_bond(venue, turn, event)
+        case Proved():
+            venue.prove(event.txid)
+        case EpochProved():
+            venue.finish_epoch(event.first, event.last)
+        case Founded():
+            raise IllegalTransition("engine.founded", "the venue is founded once")
+
+
+def _push(venue: Venue, turn: Turn) -> list[AnyEffect]:
+    """A new half of the service for every channel that the event touched and in which halves are still signed."""
+    pushes: list[AnyEffect] = []
+    for channel_id, changes in turn.changes.items():
+        channel, account = venue.channels[channel_id], venue.accounts[channel_id]
+        if channel.phase not in TRADING:
+            continue
+        half = next_b(channel, account.earned, account.b_conditionals, account.expected())
+        pushes.append(Push(channel_id, half, tuple(changes), tuple(turn.receipts.get(channel_id, ()))))
+    return pushes

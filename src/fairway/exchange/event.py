@@ -1,0 +1,202 @@
+"""What happens to the venue: the entries of the journal, in the past tense.
+
+A `channel_id` is its 16 bytes, big-endian (MessagePack integers end at 64 bits); an address is `workchain:hex`.
+An event carries everything `Engine.apply` needs, time included (`at_ms`), so that replaying the journal rebuilds the
+same state. Encoded as MessagePack arrays, tagged by name; a field is only ever added at the end, with a default.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fairway.exchange.listing import Listing
+from fairway.exchange.terms import OrderTerms
+
+__all__ = [
+    "BondPosted",
+    "CloseProposed",
+    "Closed",
+    "Disputed",
+    "EpochProved",
+    "Event",
+    "Founded",
+    "Funded",
+    "Opened",
+    "Priced",
+    "Proposed",
+    "Proved",
+    "RateSet",
+    "decode",
+    "encode",
+]
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
+    """One thing that happened, at `at_ms` of the service's clock (milliseconds since 1970)."""
+
+    at_ms: int
+
+
+class Founded(Event, frozen=True, tag="founded"):
+    """The venue's birth; always entry 0.
+
+    `secret` seeds every blinding of the pool: the journal is confidential.
+    A taker who has not signed his fill after `patience_ms` is punished by the vault until he does.
+    """
+
+    network: int
+    vault: str
+    oracle_keys: list[bytes]
+    oracle_threshold: int
+    listings: list[Listing]
+    ratio: int
+    fine: int
+    patience_ms: int
+    pool_seed: int
+    insurance_seed: int
+    secret: bytes
+
+
+class Opened(Event, frozen=True, tag="opened"):
+    """A user asked for a channel and signed his half number 1 (nothing sent, no conditionals)."""
+
+    channel_id: bytes
+    key_a: bytes
+    key_b: bytes
+    salt: bytes
+    payout: str
+    signature: bytes
+
+
+class Funded(Event, frozen=True, tag="funded"):
+    """The chain shows the channel initialised with `deposit_a` and `deposit_b` nano of wrapped TON."""
+
+    channel_id: bytes
+    deposit_a: int
+    deposit_b: int
+    transaction: bytes
+
+
+class Proposed(Event, frozen=True, tag="proposed"):
+    """A user signed his half number `seqno`, citing half `cites` of the service.
+
+    `orders` are added under their own keys, `drops` taken out; with neither it is a bare countersignature.
+    """
+
+    channel_id: bytes
+    seqno: int
+    sent: int
+    conditionals_hash: bytes
+    cites: int
+    signature: bytes
+    orders: list[OrderTerms]
+    drops: list[int]
+
+
+class Priced(Event, frozen=True, tag="priced"):
+    """A round of the oracle: `signatures` maps the signer's place in `oracle_keys` to his signature of the round."""
+
+    market: int
+    round: int
+    round_ms: int
+    index: int
+    mark: int
+    funding: int
+    signatures: dict[int, bytes]
+
+
+class CloseProposed(Event, frozen=True, tag="close_proposed"):
+    """A user signed a cooperative close at the newest agreed state.
+
+    With `reopen_id` he takes out `withdraw` nano and the rest is wrapped into that new channel, opened before.
+    """
+
+    channel_id: bytes
+    seqno_a: int
+    seqno_b: int
+    sent_a: int
+    sent_b: int
+    signature: bytes
+    reopen_id: bytes | None = None
+    withdraw: int = 0
+
+
+class Disputed(Event, frozen=True, tag="disputed"):
+    """The chain shows an uncooperative close begun by side A (`by_a`) with halves of these seqnos."""
+
+    channel_id: bytes
+    by_a: bool
+    seqno_a: int
+    seqno_b: int
+    quarantine_s: int
+    transaction: bytes
+
+
+class RateSet(Event, frozen=True, tag="rate_set"):
+    """The vault punished (`owed` nano by `match_id`) or absolved (`owed` = 0) a channel ID."""
+
+    channel_id: bytes
+    match_id: int
+    owed: int
+    transaction: bytes
+
+
+class Closed(Event, frozen=True, tag="closed"):
+    """The chain shows the channel closed: `value_a` came home for the user, of which the vault paid `paid` TON."""
+
+    channel_id: bytes
+    value_a: int
+    value_b: int
+    paid: int
+    transaction: bytes
+
+
+class BondPosted(Event, frozen=True, tag="bond_posted"):
+    """The operator put `amount` nano of his own TON into the vault's bond."""
+
+    amount: int
+    transaction: bytes
+
+
+class Proved(Event, frozen=True, tag="proved"):
+    """A prover finished the R1CS proof of settlement `txid`; it was verified before it was journaled."""
+
+    txid: bytes
+    proof: bytes
+
+
+class EpochProved(Event, frozen=True, tag="epoch_proved"):
+    """Settlements up to number `last` (from 0, exclusive) had their ranges proven together."""
+
+    first: int
+    last: int
+    proof: bytes
+
+
+AnyEvent = (
+    Founded
+    | Opened
+    | Funded
+    | Proposed
+    | Priced
+    | CloseProposed
+    | Disputed
+    | RateSet
+    | Closed
+    | BondPosted
+    | Proved
+    | EpochProved
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+
+
+def encode(event: AnyEvent) -> bytes:
+    """`event` as the bytes the journal keeps."""
+    return _encoder.encode(event)
+
+
+def decode(payload: bytes) -> AnyEvent:
+    """The event in `payload`; raises `msgspec.DecodeError` on anything else (the journal names the entry)."""
+    return _decoder.decode(payload)

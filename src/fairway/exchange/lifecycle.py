@@ -1,0 +1,148 @@
+"""A channel from its first half to its end: opened, funded, closed together or in dispute, and what the vault says."""
+
+from __future__ import annotations
+
+from fairway.channel.machine import Channel, accept, check_proposal, fund, move, newest_b, next_b
+from fairway.channel.phase import TRADING, Move, Phase
+from fairway.channel.state import NO_CONDITIONALS, Body, Half
+from fairway.errors import Rejected
+from fairway.exchange.account import Account
+from fairway.exchange.distress import drop_orders, force_out
+from fairway.exchange.effect import Challenge, SignClose, SignHalf
+from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, RateSet
+from fairway.exchange.ledger import BOND, INSURANCE, WORLD, user
+from fairway.exchange.turn import Turn
+from fairway.exchange.venue import Venue
+
+__all__ = ["close", "dispute", "first_half", "fund_channel", "open_channel", "post_bond", "set_rate", "sign_close"]
+
+
+def first_half(channel_id: bytes) -> Half:
+    """Side A's half number 1: nothing sent, nothing promised, nothing seen of B."""
+    return Half(int.from_bytes(channel_id), Body(1, 0, NO_CONDITIONALS))
+
+
+def open_channel(venue: Venue, turn: Turn, event: Opened) -> None:
+    """Answer the user's half number 1 with ours; no money is anywhere yet."""
+    if event.channel_id in venue.channels:
+        raise Rejected("channel.exists", "this channel is open already")
+    channel = Channel(int.from_bytes(event.channel_id), event.key_a, event.key_b, reserve=venue.rules.fine)
+    accept(channel, check_proposal(channel, first_half(event.channel_id), event.signature, verify=lambda *_: None))
+    account = Account(event.channel_id, venue.rules, venue.rounds)
+    half = next_b(channel, 0, account.b_conditionals, account.expected())
+    venue.channels[event.channel_id], venue.accounts[event.channel_id] = channel, account
+    turn.effects.append(SignHalf(event.channel_id, half))
+
+
+def fund_channel(venue: Venue, turn: Turn, event: Funded) -> None:
+    """The deposits are on chain: `deposit_a` and `deposit_b` are totals. Trading may begin."""
+    del turn
+    channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    if channel.phase not in {Phase.AGREED, Phase.OPEN} or event.deposit_a < account.deposit:
+        raise Rejected("channel.phase", "the channel takes no deposit now", phase=channel.phase)
+    fund(channel, event.deposit_a, event.deposit_b)
+    venue.ledger.move(WORLD, user(event.channel_id), event.deposit_a - account.deposit, "deposit")
+    account.deposit = event.deposit_a
+
+
+def sign_close(venue: Venue, turn: Turn, event: CloseProposed) -> None:
+    """Countersign a cooperative close of an account with nothing open, at exactly what each side has sent."""
+    channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    if channel.phase is not Phase.OPEN or channel.a is None:
+        raise Rejected("channel.phase", "only an open channel is closed together", phase=channel.phase)
+    if account.orders or account.positions:
+        raise Rejected("close.open", "cancel the orders and close the positions first", orders=len(account.orders))
+    if (event.sent_a, event.sent_b) != (account.due, account.earned):
+        raise Rejected("close.sent", "the sums are not the newest ones", sent_a=account.due, sent_b=account.earned)
+    if (event.seqno_a, event.seqno_b) != (channel.a.half.seqno, newest_b(channel)):
+        raise Rejected("close.seqno", "the seqnos are not the newest ones", seqno_b=newest_b(channel))
+    if event.reopen_id is not None:
+        _check_reopen(venue, event, account)
+        venue.counts.partial_withdrawals += 1
+    move(channel, Move.SIGN_CLOSE)
+    venue.debts.pop(event.channel_id, None)
+    turn.effects.append(
+        SignClose(
+            event.channel_id,
+            event.seqno_a,
+            event.seqno_b,
+            event.sent_a,
+            event.sent_b,
+            event.signature,
+            event.reopen_id,
+            event.withdraw,
+        )
+    )
+
+
+def _check_reopen(venue: Venue, event: CloseProposed, account: Account) -> None:
+    assert event.reopen_id is not None
+    if venue.channel(event.reopen_id).phase is not Phase.AGREED:
+        raise Rejected("close.reopen", "the channel to move into is not freshly agreed")
+    if not 0 < event.withdraw < account.balance:
+        raise Rejected("close.withdraw", "withdraw more than nothing and less than all", balance=account.balance)
+
+
+def dispute(venue: Venue, turn: Turn, event: Disputed) -> None:
+    """An uncooperative close began: nothing is signed any more, orders go, older halves are challenged.
+
+    What is still open ends at the first round after the quarantine began.
+    """
+    channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    move(channel, Move.START)
+    drop_orders(venue, turn, event.channel_id, None, "disputed")
+    if account.positions:
+        venue.disputes[event.channel_id] = turn.at_ms
+    if channel.a is None or channel.b is None:
+        return
+    if event.seqno_a < channel.a.half.seqno or event.seqno_b < channel.b.half.seqno:
+        venue.counts.challenges += 1
+        turn.effects.append(Challenge(event.channel_id, channel.a, channel.b.half))
+
+
+def set_rate(venue: Venue, turn: Turn, event: RateSet) -> None:
+    """The vault set or lifted a lien on the channel's ID."""
+    del turn
+    venue.account(event.channel_id)
+    owed = venue.owed.setdefault(event.channel_id, {})
+    if event.owed:
+        owed[event.match_id] = event.owed
+        if event.match_id:
+            venue.counts.punishments += 1
+        else:
+            venue.counts.rates_zeroed += 1
+    else:
+        owed.pop(event.match_id, None)
+        venue.counts.absolutions += 1
+
+
+def close(venue: Venue, turn: Turn, event: Closed) -> None:
+    """The channel ended on chain and the vault owes its user `paid`; what the ledger holds beyond goes to insurance.
+
+    A user who carried off more than his balance (a fill he never signed, that no lien reached) is made good by it.
+    """
+    channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    for market in list(account.positions):
+        force_out(venue, turn, event.channel_id, market)
+    if channel.phase in TRADING:
+        move(channel, Move.SIGN_CLOSE)
+    if channel.phase is Phase.QUARANTINED:
+        move(channel, Move.EXPIRE)
+        move(channel, Move.FINISH)
+    else:
+        move(channel, Move.CLOSE)
+    name, balance = user(event.channel_id), account.balance
+    kept = balance - event.paid
+    venue.ledger.move(name, INSURANCE, max(0, kept), "recovered")
+    venue.ledger.move(INSURANCE, name, max(0, -kept), "unrecovered")
+    venue.ledger.move(name, WORLD, event.paid, "withdrawal")
+    account.withdrawn += balance
+    venue.recovered += kept
+    venue.disputes.pop(event.channel_id, None)
+    venue.counts.closes += 1
+
+
+def post_bond(venue: Venue, turn: Turn, event: BondPosted) -> None:
+    """The operator's own TON is in the vault's bond."""
+    del turn
+    venue.ledger.move(WORLD, BOND, event.amount, "bond")

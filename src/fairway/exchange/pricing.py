@@ -1,0 +1,79 @@
+"""A round of the oracle: who signed it, whether it may follow the last, and what it sets off."""
+
+from __future__ import annotations
+
+from fairway.crypto import keys
+from fairway.errors import InvalidMessage, Rejected
+from fairway.exchange.distress import force_out, liquidate_distressed
+from fairway.exchange.effect import Punish
+from fairway.exchange.event import Priced
+from fairway.exchange.terms import OracleRound
+from fairway.exchange.trading import drop, fire_triggers
+from fairway.exchange.turn import Turn
+from fairway.exchange.venue import Venue
+from fairway.units import FUNDING_INDEX_BOUND, MILLION, TICK_BOUND
+
+__all__ = ["check_round", "price", "round_of", "verify_round"]
+
+MARK_CLAMP_PPM = 20_000
+"""The mark may stand this far from the index: a premium, never another price."""
+
+
+def round_of(network: int, event: Priced) -> OracleRound:
+    """The tuple that the oracle's keys signed."""
+    return OracleRound(network, event.market, event.round, event.round_ms, event.index, event.mark, event.funding)
+
+
+def verify_round(oracle_keys: list[bytes], threshold: int, signed: OracleRound, signatures: dict[int, bytes]) -> None:
+    """At least `threshold` distinct keys of the oracle signed exactly this tuple; else `InvalidMessage`."""
+    if len(signatures) < threshold or not all(0 <= place < len(oracle_keys) for place in signatures):
+        raise InvalidMessage("oracle.signers", "too few of the oracle's keys signed", signers=len(signatures))
+    digest = signed.bits().digest()
+    for place, signature in signatures.items():
+        keys.verify(oracle_keys[place], digest, signature)
+
+
+def check_round(newest: OracleRound | None, signed: OracleRound) -> None:
+    """Whether `signed` may follow `newest`; else `Rejected`."""
+    if newest is not None and (signed.round <= newest.round or signed.at_ms < newest.at_ms):
+        raise Rejected("oracle.round", "the round does not follow the newest", round=signed.round)
+    if not (0 < signed.index < TICK_BOUND and 0 < signed.mark < TICK_BOUND):
+        raise Rejected("oracle.price", "a price is out of bounds", index=signed.index, mark=signed.mark)
+    if abs(signed.mark - signed.index) * MILLION > signed.index * MARK_CLAMP_PPM:
+        raise Rejected("oracle.mark", "the mark stands too far from the index", index=signed.index, mark=signed.mark)
+    if abs(signed.funding) >= FUNDING_INDEX_BOUND >> 1:
+        raise Rejected("oracle.funding", "the funding index is out of bounds")
+
+
+def price(venue: Venue, turn: Turn, event: Priced) -> None:
+    """Take the round, then: expiries, triggers, liquidations, the end of disputes, and debts that were not signed."""
+    venue.rules.listing(event.market)
+    signed = round_of(venue.rules.network, event)
+    check_round(venue.rounds.get(event.market), signed)
+    venue.rounds[event.market] = signed
+    _expire(venue, turn, event.market)
+    fire_triggers(venue, turn, event.market)
+    liquidate_distressed(venue, turn, event.market)
+    for channel_id, since_ms in venue.disputes.items():
+        if signed.at_ms >= since_ms and event.market in venue.accounts[channel_id].positions:
+            force_out(venue, turn, channel_id, event.market)
+    _call_debts(venue, turn)
+
+
+def _expire(venue: Venue, turn: Turn, market: int) -> None:
+    for channel_id, account in venue.accounts.items():
+        for key, order in list(account.orders.items()):
+            expires_ms = order.terms.expires_ms
+            if order.terms.market == market and expires_ms and expires_ms <= turn.at_ms and key in account.orders:
+                drop(venue, turn, channel_id, key, "expired")
+
+
+def _call_debts(venue: Venue, turn: Turn) -> None:
+    """A taker's fill that its owner has not signed within the founding patience goes to the vault, once."""
+    deadline = turn.at_ms - venue.founded.patience_ms
+    for channel_id, debts in venue.debts.items():
+        called = venue.owed.setdefault(channel_id, {})
+        for debt in debts:
+            if debt.since_ms <= deadline and debt.receipt.match_id not in called:
+                called[debt.receipt.match_id] = 0
+                turn.effects.append(Punish(channel_id, debt.receipt.match_id))

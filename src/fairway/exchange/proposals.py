@@ -1,0 +1,119 @@
+"""A user's new half: judged by the channel's acceptance rule and by the account's, then its orders go to the market."""
+
+from __future__ import annotations
+
+from fairway.channel import machine
+from fairway.channel.conditional import Conditional
+from fairway.channel.machine import Channel, accept, balance_b, check_proposal, reject
+from fairway.channel.state import Body, Half
+from fairway.errors import Rejected
+from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.change import Accepted
+from fairway.exchange.conditions import order_conditional
+from fairway.exchange.effect import Absolve, Refuse
+from fairway.exchange.event import Proposed
+from fairway.exchange.terms import OrderTerms
+from fairway.exchange.trading import arrive, drop
+from fairway.exchange.turn import Turn
+from fairway.exchange.venue import Carrier, Venue
+from fairway.market.instrument import check_price
+
+__all__ = ["half_of", "propose"]
+
+NOT_CONSUMED = frozenset({"channel.seqno", "channel.phase", "channel.repeat", "channel.unknown"})
+
+
+def half_of(channel: Channel, event: Proposed) -> Half:
+    """The half that the user signed; `Rejected` (`channel.cites`) where it answers a half no longer open."""
+    cited = channel.window.get(event.cites)
+    if cited is None:
+        raise Rejected("channel.cites", "a half answers a half of the service that is still open", cited=event.cites)
+    return Half(channel.channel_id, Body(event.seqno, event.sent, event.conditionals_hash), cited.b)
+
+
+def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
+    """Accept the half and everything in it, or consume its seqno and say why."""
+    channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    try:
+        accepted = _judged(venue, turn, event, channel, account)
+    except Rejected as refusal:
+        if refusal.code in NOT_CONSUMED:
+            raise
+        reject(channel, event.seqno)
+        venue.counts.refusals += 1
+        venue.counts.cancels_lost += refusal.code in {"order.unknown", "channel.dropped_filled"}
+        turn.effects.append(Refuse(event.channel_id, event.seqno, refusal.code, refusal.message))
+        return
+    accept(channel, accepted)
+    venue.counts.states_cosigned += 1
+    for key in event.drops:
+        drop(venue, turn, event.channel_id, key, "cancelled")
+        venue.counts.cancels += 1
+    change = Accepted(event.seqno, event.orders)
+    account.apply(change)
+    turn.note(event.channel_id, change)
+    _carry(venue, event)
+    _settle_debts(venue, turn, event)
+    for terms in event.orders:
+        venue.counts.orders += 1
+        arrive(venue, turn, event.channel_id, terms.key)
+
+
+def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account: Account) -> machine.Accepted:
+    half = half_of(channel, event)
+    if channel.a and half == channel.a.half:
+        raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
+    account.check_orders(event.orders, event.drops, turn.at_ms)
+    for terms in event.orders:
+        _check_price(venue, terms)
+    adds = [(terms.key, _promise(account, terms)) for terms in event.orders]
+    accepted = check_proposal(channel, half, event.signature, adds, event.drops, verify=_verified)
+    _check_room(channel, account, event)
+    return accepted
+
+
+def _promise(account: Account, terms: OrderTerms) -> Conditional:
+    order = LiveOrder(terms, terms.bits().digest(), account.rules.requirement_of(terms))
+    return order_conditional(order, account.rules.cap(order.reserved))[0]
+
+
+def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:
+    """`authenticate` has checked this signature before the event was written."""
+
+
+def _check_price(venue: Venue, terms: OrderTerms) -> None:
+    newest = venue.rounds.get(terms.market)
+    if newest is None:
+        raise Rejected("market.no_price", "the oracle has not spoken in this market yet", market=terms.market)
+    instrument = venue.rules.listing(terms.market).instrument
+    if not terms.trigger_tick:
+        check_price(instrument, terms.limit_tick, newest.mark, buy=terms.buy)
+
+
+def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
+    """The service's side can pay whatever the new orders may win; else `Rejected` (`channel.room`)."""
+    if not event.orders:
+        return
+    asked = sum(account.rules.cap(terms.reserve) for terms in event.orders)
+    freed = sum(account.rules.cap(account.orders[key].reserved) for key in event.drops)
+    left = balance_b(channel) - account.b_conditionals.maximum()
+    if left + freed < asked:
+        raise Rejected("channel.room", "the service's side of the channel is used up; it will be topped up")
+
+
+def _carry(venue: Venue, event: Proposed) -> None:
+    channel = venue.channels[event.channel_id]
+    assert channel.a is not None
+    for terms in event.orders:
+        venue.carriers[event.channel_id, terms.key] = Carrier(channel.a, channel.a_conditionals)
+
+
+def _settle_debts(venue: Venue, turn: Turn, event: Proposed) -> None:
+    """What the new half signs for is no debt any more; what the vault was shown is absolved."""
+    channel = venue.channels[event.channel_id]
+    debts, called = venue.debts.get(event.channel_id, []), venue.owed.get(event.channel_id, {})
+    assert channel.a is not None
+    for debt in debts:
+        if debt.receipt.b_seqno <= event.cites and debt.receipt.match_id in called:
+            turn.effects.append(Absolve(event.channel_id, debt.receipt.match_id, channel.a))
+    venue.debts[event.channel_id] = [debt for debt in debts if debt.receipt.b_seqno > event.cites]

@@ -1,0 +1,94 @@
+"""The venue's rules as the founding entry set them, and what they require of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fairway.errors import Rejected
+from fairway.exchange.listing import Listing
+from fairway.exchange.terms import Kind, OrderTerms
+from fairway.market.instrument import check_size
+from fairway.risk.contract import Payoff, fee
+from fairway.risk.margin import initial_requirement
+from fairway.units import check_tick
+
+__all__ = ["Requirement", "Rules"]
+
+FEE_HEADROOM = 2
+"""Fees are reserved at the limit price; a fill may be better than the limit by less than the price band (< 100 %)."""
+
+
+class Requirement(NamedTuple):
+    """What an order may cost its owner: margin for what it opens, and fees."""
+
+    margin: int
+    fees: int
+
+    @property
+    def reserve(self) -> int:
+        """Both together, nano."""
+        return self.margin + self.fees
+
+
+class Rules:
+    """What both sides of every channel know before the first order."""
+
+    __slots__ = ("fine", "listings", "network", "ratio")
+
+    def __init__(self, network: int, ratio: int, fine: int, listings: Iterable[Listing]) -> None:
+        self.network = network
+        self.ratio = ratio
+        self.fine = fine
+        self.listings = {listing.market: listing for listing in listings}
+
+    def listing(self, market: int) -> Listing:
+        """The market, or `Rejected` (`market.unknown`)."""
+        listing = self.listings.get(market)
+        if listing is None:
+            raise Rejected("market.unknown", "there is no such market", market=market)
+        return listing
+
+    def requirement(self, market: int, *, reduce_only: bool, lots: int, limit: int, leverage: int) -> Requirement:
+        """What an order of `lots` at worst at `limit` with `leverage` must reserve."""
+        contract = self.listing(market).contract
+        margin = 0 if reduce_only else initial_requirement(contract, lots, limit, leverage)
+        return Requirement(margin, FEE_HEADROOM * fee(contract, lots, limit, taker=True))
+
+    def requirement_of(self, terms: OrderTerms) -> Requirement:
+        """The requirement of an order as signed."""
+        return self.requirement(
+            terms.market,
+            reduce_only=terms.reduce_only,
+            lots=terms.lots,
+            limit=terms.limit_tick,
+            leverage=terms.leverage,
+        )
+
+    def cap(self, margin: int) -> int:
+        """What side B owes at most on a position or order with this margin: the room it was funded with."""
+        return self.ratio * margin
+
+    def check_terms(self, terms: OrderTerms, now_ms: int) -> None:
+        """An order's lawful shape, whoever places it and whatever the market; else `Rejected`."""
+        listing = self.listing(terms.market)
+        contract = listing.contract
+        check_size(listing.instrument, terms.lots)
+        check_tick(terms.limit_tick)
+        if terms.kind not in Kind._value2member_map_:
+            raise Rejected("order.kind", "there is no such kind of order", kind=terms.kind)
+        if (terms.kind == Kind.TRIGGER) != (terms.trigger_tick > 0):
+            raise Rejected("order.trigger", "a trigger price goes with a trigger order", trigger=terms.trigger_tick)
+        if terms.kind == Kind.TRIGGER and not terms.reduce_only:
+            raise Rejected("order.trigger", "a trigger order must be reduce-only")
+        if terms.inverse != (contract.payoff is Payoff.INVERSE) or terms.unit != contract.unit:
+            raise Rejected("order.contract", "the terms name another contract than the market's")
+        if terms.fee_ppm != contract.taker_fee:
+            raise Rejected("order.fee", "the terms name another fee than the market's", fee_ppm=terms.fee_ppm)
+        if not 1 <= terms.leverage <= contract.max_leverage:
+            raise Rejected("order.leverage", "the leverage is outside the market's bounds", leverage=terms.leverage)
+        if terms.expires_ms and terms.expires_ms <= now_ms:
+            raise Rejected("order.expired", "the order has expired", expires_ms=terms.expires_ms)
+        required = self.requirement_of(terms).reserve
+        if terms.reserve != required:
+            raise Rejected("order.reserve", "the reserve is not what the rules require", required=required)
