@@ -56,8 +56,9 @@ class Contract:
     """One market's terms of money. `maker_fee` may be a rebate (negative).
 
     Bounds: 0 < unit < 2⁵⁰; brackets rise in ceiling and rates and are continuous in maintenance;
-    0 < maintenance ≤ initial < 10⁶; the liquidation fee is at most the first maintenance rate, so that closing lots
-    always frees more than it costs; a rebate is at most the taker fee. Errors: `Rejected` with `risk.contract`.
+    0 < maintenance ≤ initial ≤ 10⁶ and maintenance < 10⁶; the liquidation fee is at most the first maintenance rate, so
+    that closing lots always frees more than it costs; a rebate is at most the taker fee.
+    Errors: `Rejected` with `risk.contract`.
     """
 
     payoff: Payoff
@@ -95,7 +96,7 @@ class Contract:
     def _tiers_are_lawful(self) -> bool:
         return (
             self.tiers[0].deduction == 0
-            and all(0 < tier.maintenance <= tier.initial < MILLION for tier in self.tiers)
+            and all(0 < tier.maintenance <= tier.initial <= MILLION > tier.maintenance for tier in self.tiers)
             and all(0 < tier.ceiling < NANO_BOUND for tier in self.tiers)
             and all(_is_continuous(low, high) for low, high in pairwise(self.tiers))
         )

@@ -60,17 +60,23 @@ def allocate(candidates: Iterable[Candidate], lots: int) -> list[tuple[int, Lot]
 
 
 def _pro_rata(ranked: Sequence[Candidate], weights: Sequence[int], lots: int) -> list[tuple[int, Lot]]:
-    """Each takes its share, rounded up and capped, of what those before it left: the last one's share is all of it.
+    """Those whose share exceeds what they have give all of it; the others share the rest, each within one lot of exact.
 
-    The heaviest per lot stand first, so a cap reached early passes its excess on, and no later one meets a cap it
-    cannot bear.
+    The heaviest per lot stand first, so the capped ones do too. Shares are differences of the running total, rounded
+    up: they sum to `lots`.
     """
     left, weight_left = lots, sum(weights)
+    passed = given = 0
     shares: list[tuple[int, Lot]] = []
     for candidate, weight in zip(ranked, weights, strict=True):
-        share = min(candidate.lots, div_up(left * weight, weight_left))
+        if not passed and left * weight >= candidate.lots * weight_left:
+            share: int = candidate.lots
+            left -= share
+            weight_left -= weight
+        else:
+            passed += weight
+            share = div_up(left * passed, weight_left) - given
+            given += share
         if share:
             shares.append((candidate.key, Lot(share)))
-        left -= share
-        weight_left -= weight
     return shares
