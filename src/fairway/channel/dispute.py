@@ -35,7 +35,7 @@ B: Side = 1
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A quarantined `pair` (A's half, B's half) that `initiator` brought, and the `floors` below which halves are dead."""
+    """A `pair` in quarantine (A's half, B's), who brought it, and the `floors` below which halves are dead."""
 
     pair: Pair
     initiator: Side
@@ -45,7 +45,7 @@ class Dispute:
 
 
 def start(initiator: Side, pair: Pair, committed: tuple[int, int] = (0, 0)) -> Dispute:
-    """Quarantine `pair`; `Rejected` `dispute.outdated` where a half lies below its floor. `committed`: floors so far."""
+    """Quarantine `pair`; `Rejected` `dispute.outdated` where a half is below its floor (`committed`: so far)."""
     return Dispute(pair, initiator, _raised(committed, pair))
 
 

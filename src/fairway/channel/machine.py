@@ -61,8 +61,14 @@ __all__ = [
     "sent_a",
     "sent_b",
     "sign_b",
+    "trial",
     "withdraw",
 ]
+
+
+def trial(channel: Channel) -> Channel:
+    """A copy to try moves on, so that several of them take effect together or not at all."""
+    return replace(channel, window=dict(channel.window))
 
 
 def move(channel: Channel, made: Move) -> None:
