@@ -17,7 +17,7 @@ from fairway.zkvm.assembler import parse
 from fairway.zkvm.checker import check
 from fairway.zkvm.program import Instruction, bind, digest
 
-__all__ = ["absorbed", "program_of", "template_of"]
+__all__ = ["absorbed", "bindings_of", "clauses_of", "program_of"]
 
 GAIN = """
 push:AM commit expr  push:IM commit expr  neg add
@@ -77,49 +77,55 @@ push:low commit expr  push:high commit expr  push:limb scalar mul  add  eq  and 
 """
 
 
-def template_of(statement: Statement) -> tuple[Instruction, ...]:
-    """The program that a settlement must satisfy."""
-    return _template(statement.kind, statement.cause is Cause.LIQUIDATION, statement.partial)
-
-
-def absorbed(statement: Statement) -> bytes:
-    """What a proof is bound to: the statement and the digest of its program."""
-    return statement.encode() + _digest(statement.kind, statement.cause is Cause.LIQUIDATION, statement.partial)
+def clauses_of(statement: Statement) -> tuple[str, ...]:
+    """The clauses that a settlement must satisfy, in program order."""
+    return _clauses(statement.kind, statement.cause is Cause.LIQUIDATION, statement.partial)
 
 
 def program_of(statement: Statement, commitments: Sequence[bytes]) -> tuple[Instruction, ...]:
     """The program with a settlement's commitments and cleartext factors in it."""
-    values = dict(zip(names_of(statement), commitments, strict=True))
-    values |= {name: to_bytes(factor) for name, factor in _factors(statement).items()}
-    return bind(template_of(statement), values)
+    template, _ = _template(clauses_of(statement))
+    return bind(template, bindings_of(statement, commitments))
 
 
-def _factors(statement: Statement) -> dict[str, int]:
+def absorbed(statement: Statement) -> bytes:
+    """What a proof is bound to: the statement and the digest of its program."""
+    _, identity = _template(clauses_of(statement))
+    return statement.encode() + identity
+
+
+def bindings_of(statement: Statement, commitments: Sequence[bytes]) -> dict[str, bytes]:
+    """What the names of a program stand for: V, and the cleartext factors that the statement implies."""
     profit = statement.profit()
     factors = {"D": profit.divisor, "nQ": profit.lots, "nC": profit.cost, "nK": profit.base}
-    factors |= {"zero": 0, "limb": LIMB, "middle": BASE_MIDDLE, "LP": statement.liquidation_price}
+    factors |= {"zero": 0, "limb": LIMB, "middle": BASE_MIDDLE}
     if statement.cause is Cause.LIQUIDATION:
         w = statement.condition()
         factors |= {"wQ": w.lots, "wC": w.cost, "wK": w.base, "wIM": w.margin, "w1": w.constant}
-    return factors
+        factors |= {"LP": statement.liquidation_price}
+    committed = dict(zip(names_of(statement), commitments, strict=True))
+    return committed | {name: to_bytes(factor) for name, factor in factors.items()}
 
 
 @cache
-def _template(kind: Kind, liquidated: bool, partial: bool) -> tuple[Instruction, ...]:
+def _clauses(kind: Kind, liquidated: bool, partial: bool) -> tuple[str, ...]:
     bankrupt = kind is Kind.BANKRUPT
     clauses = [
         GAIN if kind is Kind.GAIN else LIQUIDATED if liquidated else LOSS,
         PROFIT.format(debt=DEBT if bankrupt else ""),
-        NOTHING_LEFT if bankrupt else "",
-        ALL_MARGIN if bankrupt and partial else "",
-        CONDITION.format(before="0" if partial else "") if liquidated else "",
-        PROPORTION if partial else "",
     ]
-    source = parse("".join(clauses))
-    check(source.instructions, lines=source.lines)
-    return source.instructions
+    if bankrupt:
+        clauses += [NOTHING_LEFT, ALL_MARGIN] if partial else [NOTHING_LEFT]
+    if liquidated:
+        clauses.append(CONDITION.format(before="0" if partial else ""))
+    if partial:
+        clauses.append(PROPORTION)
+    return tuple(clauses)
 
 
 @cache
-def _digest(kind: Kind, liquidated: bool, partial: bool) -> bytes:
-    return digest(_template(kind, liquidated, partial))
+def _template(clauses: tuple[str, ...]) -> tuple[tuple[Instruction, ...], bytes]:
+    """The program's instructions, checked by type, and their digest."""
+    source = parse("".join(clauses))
+    check(source.instructions, lines=source.lines)
+    return source.instructions, digest(source.instructions)

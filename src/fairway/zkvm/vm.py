@@ -22,7 +22,7 @@ __all__ = ["Circuit", "Delegate", "Machine", "run", "trace"]
 
 INSTRUCTION_BOUND = 4096
 STACK_BOUND = 1024
-TERM_BOUND = 1024
+TERM_BOUND = 512
 RANGE_BOUND = 1 << 64
 
 T = TypeVar("T", String, Program, Variable, Expression, Constraint)
