@@ -14,27 +14,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from fairway.client.replica import Entry
 from fairway.errors import IllegalTransition, Unavailable
-from fairway.exchange import event, wire
+from fairway.exchange import wire
 
-__all__ = ["Entry", "Evidence", "Store"]
-
-Entry = (
-    wire.Welcome
-    | wire.Open
-    | wire.Granted
-    | event.Funded
-    | wire.Propose
-    | wire.Pushed
-    | wire.Refused
-    | wire.Round
-    | wire.Close
-    | wire.CloseSigned
-)
+__all__ = ["Evidence", "Store"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -98,6 +86,13 @@ class Store:
             query = "SELECT payload FROM entry WHERE channel = ? ORDER BY number"
             for (payload,) in self._database.execute(query, (channel_id,)):
                 yield _decoder.decode(payload)
+
+    def half(self, channel_id: bytes, side: Literal["A", "B"], seqno: int) -> Entry | None:
+        """The entry that holds the half `seqno` of a side, or None."""
+        with _translated(self.path):
+            query = "SELECT payload FROM entry WHERE channel = ? AND side = ? AND seqno = ?"
+            row = self._database.execute(query, (channel_id, side, seqno)).fetchone()
+            return _decoder.decode(row[0]) if row else None
 
     def channels(self) -> list[bytes]:
         """The IDs of all channels, the newest last."""

@@ -1,0 +1,147 @@
+"""Whether what the service says happened could have happened, given what the account's owner signed.
+
+`Account.apply` recomputes every amount, limit, size and fee, and the comparison of halves catches whatever differs.
+Left to judge is what arithmetic cannot see: that an order is the one its owner signed, that a cancel was his, that a
+trigger or a forced close stands on a signed round, that a resting order is charged as a maker. Pure.
+"""
+
+from __future__ import annotations
+
+from fairway.errors import InvalidMessage
+from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
+from fairway.exchange.terms import Kind, OracleRound, Receipt
+from fairway.exchange.wire import Propose
+from fairway.risk.liquidation import bankruptcy_price
+
+__all__ = ["Judge"]
+
+
+class Judge:
+    """One push under way: `apply` checks a change and moves `account` by it, or raises `InvalidMessage`.
+
+    `accepting` is the owner's half that this push is the first to cite; `receipts` collects what the service must have
+    signed for the fills.
+    """
+
+    __slots__ = ("_accepting", "_account", "_b_seqno", "_bounds", "_cancelled", "_fresh", "receipts")
+
+    def __init__(self, account: Account, accepting: Propose | None, b_seqno: int) -> None:
+        self._account = account
+        self._accepting = accepting
+        self._b_seqno = b_seqno
+        self._cancelled = set(accepting.drops) if accepting else set()
+        self._fresh: set[int] = set()
+        self._bounds: dict[int, int | None] = {}
+        self.receipts: list[Receipt] = []
+
+    def apply(self, change: AnyChange) -> None:
+        """Check `change` against what was signed, then apply it."""
+        match change:
+            case Accepted():
+                self._accepted(change)
+            case Dropped():
+                self._dropped(change)
+            case Triggered():
+                self._triggered(change)
+            case Filled():
+                self._filled(change)
+                return
+            case Forced():
+                self._forced(change)
+                return
+        self._account.apply(change)
+
+    def close(self) -> None:
+        """All was said: the orders accepted with the half, and every cancel in it carried out."""
+        if self._accepting and (self._accepting.orders or self._accepting.drops):
+            raise _lie("judge.orders", "a half is cited whose orders were not accepted", seqno=self._accepting.seqno)
+        if missing := self._cancelled & self._account.orders.keys():
+            raise _lie("judge.cancel", "an order stays live though its cancel was accepted", key=min(missing))
+
+    def _accepted(self, change: Accepted) -> None:
+        proposed, self._accepting = self._accepting, None
+        if proposed is None or change.seqno != proposed.seqno or change.orders != proposed.orders:
+            raise _lie("judge.orders", "orders were accepted that were not proposed", seqno=change.seqno)
+        self._fresh.update(terms.key for terms in change.orders)
+
+    def _dropped(self, change: Dropped) -> None:
+        if change.reason == "cancelled" and change.key not in self._cancelled:
+            raise _lie("judge.cancel", "an order was cancelled that its owner did not cancel", key=change.key)
+
+    def _triggered(self, change: Triggered) -> None:
+        terms = self._order(change.key).terms
+        newest = self._round(terms.market, change.round)
+        crossed = newest.mark >= terms.trigger_tick if terms.trigger_above else newest.mark <= terms.trigger_tick
+        if not crossed:
+            raise _lie("judge.trigger", "the signed round did not reach the trigger", key=change.key)
+        self._fresh.add(change.key)
+
+    def _filled(self, change: Filled) -> None:
+        order = self._order(change.key)
+        terms = order.terms
+        self._round(terms.market)
+        if terms.expires_ms and change.at_ms >= terms.expires_ms:
+            raise _lie("judge.expired", "an order was filled after it expired", key=change.key)
+        if change.taker and (change.key not in self._fresh or terms.kind == Kind.POST_ONLY):
+            raise _lie("judge.taker", "a resting order was charged as a taker", key=change.key)
+        outcome = self._account.apply(change)
+        assert outcome is not None
+        self._check_link(change.txid, closing=outcome.closure is not None)
+        self.receipts.append(
+            Receipt(
+                self._account.channel_id,
+                order.digest,
+                change.match_id,
+                change.other,
+                order.lots + change.lots,
+                order.cost + outcome.cost,
+                max(0, order.fee + outcome.fee),
+                self._b_seqno,
+                change.at_ms,
+                change.price,
+            )
+        )
+
+    def _forced(self, change: Forced) -> None:
+        self._round(change.market, change.round)
+        if change.market not in self._account.positions:
+            raise _lie("judge.forced", "a position was closed that is not held", market=change.market)
+        if change.market not in self._bounds:
+            self._bounds[change.market] = self._forced_bound(change)
+        position, bound = self._account.positions[change.market].position, self._bounds[change.market]
+        if bound is not None and (change.price - bound) * position.s < 0:
+            raise _lie("judge.bankruptcy", "a forced close beyond the bankruptcy price", price=change.price)
+        self._account.apply(change)
+        self._check_link(change.txid, closing=True)
+
+    def _forced_bound(self, change: Forced) -> int | None:
+        """The worst price of forced closes in this push, taken before the first, which must have its reason."""
+        market = change.market
+        if change.reason == "liquidation" and not self._account.is_distressed(market):
+            raise _lie("judge.liquidation", "the signed round does not justify a liquidation", market=market)
+        contract = self._account.rules.listing(market).contract
+        held, newest = self._account.positions[market], self._account.rounds[market]
+        return bankruptcy_price(contract, held.position, newest.funding)
+
+    def _order(self, key: int) -> LiveOrder:
+        order = self._account.orders.get(key)
+        if order is None:
+            raise _lie("judge.unknown_order", "a change names an order that is not live", key=key)
+        return order
+
+    def _round(self, market: int, number: int | None = None) -> OracleRound:
+        """The newest signed round of `market`, which must be `number` where one is named."""
+        newest = self._account.rounds.get(market)
+        if newest is None or number not in {None, newest.round}:
+            raise _lie("judge.round", "a change stands on a round that was not shown", market=market)
+        return newest
+
+    @staticmethod
+    def _check_link(txid: bytes, *, closing: bool) -> None:
+        if len(txid) != (32 if closing else 0):
+            raise _lie("judge.txid", "a settlement is named exactly where a position was closed", txid=txid)
+
+
+def _lie(code: str, message: str, **facts: int | bytes) -> InvalidMessage:
+    return InvalidMessage(code, message, **facts)

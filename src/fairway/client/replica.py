@@ -1,0 +1,217 @@
+"""The user's own copy of his channel and account, moved by the entries of his record and by nothing else. Pure.
+
+    opened → granted → funded → (proposed | round | pushed | refused)*
+
+Live and after a restart the same entries go through the same `apply`, so the copy is whatever the record says. A push
+is judged change by change, then its half is compared with the one that follows; what does not follow raises
+`InvalidMessage`, and the copy must be thrown away and rebuilt: the lie never enters the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from fairway.channel import codec, machine
+from fairway.channel.conditionals import Conditional
+from fairway.channel.machine import Channel
+from fairway.channel.phase import Move
+from fairway.channel.state import NO_CONDITIONALS, UNSIGNED, Body, Half
+from fairway.client.judge import Judge
+from fairway.crypto import keys
+from fairway.errors import FairwayError, InvalidMessage, Unavailable
+from fairway.exchange import event, wire
+from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.conditions import order_conditional
+from fairway.exchange.pricing import check_round, verify_round
+from fairway.exchange.rules import Rules
+from fairway.exchange.terms import OracleRound, OrderTerms, Receipt
+
+__all__ = ["Entry", "Replica"]
+
+Entry = (
+    wire.Welcome
+    | wire.Open
+    | wire.Granted
+    | event.Funded
+    | wire.Propose
+    | wire.Pushed
+    | wire.Refused
+    | wire.Round
+    | wire.Close
+    | wire.CloseSigned
+)
+
+
+class Replica:
+    """One channel of the user, under the rules of `welcome`. Signatures of the user are nowhere in it.
+
+    `pending` is his newest half while no push cites it, `closing` the cooperative close he signed.
+    """
+
+    __slots__ = ("account", "channel", "closing", "opened", "pending", "rounds", "rules", "welcome")
+
+    def __init__(self, welcome: wire.Welcome, opened: wire.Open) -> None:
+        self.welcome = welcome
+        self.opened = opened
+        self.rules = Rules(welcome.network, welcome.ratio, welcome.fine, welcome.listings)
+        self.rounds: dict[int, OracleRound] = {}
+        self.account = Account(opened.channel_id, self.rules, self.rounds)
+        self.channel = Channel(int.from_bytes(opened.channel_id), opened.key_a, welcome.key_b, reserve=welcome.fine)
+        self.pending: wire.Propose | None = self.propose(now_ms=0)
+        self.closing: wire.Close | None = None
+
+    @classmethod
+    def rebuilt(cls, record: Iterable[Entry]) -> Self:
+        """The copy that a channel's whole record leads to; `Unavailable` (`replica.record`) where it leads nowhere."""
+        match list(record):
+            case [wire.Welcome() as welcome, wire.Open() as opened, *rest]:
+                replica = cls(welcome, opened)
+            case _:
+                raise Unavailable("replica.record", "the record does not begin with an opened channel")
+        for entry in rest:
+            replica.apply(entry)
+        return replica
+
+    @property
+    def newest_b(self) -> int:
+        """The seqno of the newest half of the service; 0 for none."""
+        return machine.newest_b(self.channel)
+
+    @property
+    def unanswered(self) -> int:
+        """How many halves of the service are newer than the one the user's newest accepted half answers."""
+        return self.newest_b - (self.channel.a.half.cited if self.channel.a else 0)
+
+    # The user's halves
+
+    def propose(self, orders: Sequence[OrderTerms] = (), drops: Sequence[int] = (), *, now_ms: int) -> wire.Propose:
+        """The user's next half with `orders` added and `drops` taken out, still to be signed. Changes nothing.
+
+        Errors: `Rejected` for whatever the service would have to refuse.
+        """
+        self.account.check_orders(list(orders), list(drops), now_ms)
+        half = machine.propose(self.channel, self._adds(orders), drops).half
+        return wire.Propose(
+            self.opened.channel_id,
+            half.seqno,
+            half.sent,
+            half.body.conditionals_hash,
+            half.cited,
+            UNSIGNED,
+            list(orders),
+            list(drops),
+        )
+
+    def half_of(self, proposed: wire.Propose) -> Half:
+        """The half that `proposed` stands for; the half of the service it cites must still be open."""
+        body = Body(proposed.seqno, proposed.sent, proposed.conditionals_hash)
+        return Half(self.channel.channel_id, body, self.channel.window[proposed.cites].b)
+
+    def _adds(self, orders: Iterable[OrderTerms]) -> list[tuple[int, Conditional]]:
+        """What the user's half gains by `orders`: each as a conditional under its key."""
+        live = [LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms)) for terms in orders]
+        return [(order.terms.key, order_conditional(order, 0)[0]) for order in live]
+
+    def close_statement(self, closing: wire.Close) -> codec.Close:
+        """What both sides sign to close."""
+        return codec.Close(self.channel.channel_id, closing.sent_a, closing.sent_b, closing.seqno_a, closing.seqno_b)
+
+    # The record's entries
+
+    def apply(self, entry: Entry) -> None:
+        """Move by one entry. `InvalidMessage`: the service says what cannot be true, and this copy is spoilt."""
+        try:
+            self._apply(entry)
+        except InvalidMessage:
+            raise
+        except (FairwayError, OverflowError) as error:
+            raise InvalidMessage("replica.untrue", f"what the service says breaks the rules: {error}") from error
+
+    def _apply(self, entry: Entry) -> None:
+        match entry:
+            case wire.Granted():
+                self._push(wire.Pushed(entry.channel_id, 1, 0, NO_CONDITIONALS, 1, entry.signature, []))
+            case event.Funded():
+                machine.fund(self.channel, entry.deposit_a, entry.deposit_b)
+                self.account.deposit = self.channel.deposit_a
+            case wire.Propose():
+                self.pending = entry
+            case wire.Pushed():
+                self._push(entry)
+            case wire.Refused():
+                machine.reject(self.channel, entry.seqno)
+                self.pending = None
+            case wire.Round():
+                self._turn_round(entry)
+            case wire.Close() | wire.CloseSigned():
+                self._close(entry)
+            case _:
+                raise InvalidMessage("replica.record", "a record opens one channel")
+
+    def _close(self, entry: wire.Close | wire.CloseSigned) -> None:
+        if isinstance(entry, wire.Close):
+            machine.move(self.channel, Move.SIGN_CLOSE)
+            self.closing = entry
+        elif self.closing is None:
+            raise InvalidMessage("replica.close", "a close was signed that the user did not ask for")
+        else:
+            keys.verify(self.channel.key_b, self.close_statement(self.closing).digest(), entry.signature)
+
+    def _turn_round(self, shown: wire.Round) -> None:
+        signed = OracleRound(
+            self.rules.network, shown.market, shown.round, shown.round_ms, shown.index, shown.mark, shown.funding
+        )
+        newest = self.rounds.get(shown.market)
+        if newest is not None and (shown.round < newest.round or signed == newest):
+            return
+        verify_round(self.welcome.oracle_keys, self.welcome.oracle_threshold, signed, shown.signatures)
+        check_round(newest, signed)
+        self.rounds[shown.market] = signed
+
+    def _push(self, pushed: wire.Pushed) -> None:
+        if pushed.seqno != self.newest_b + 1:
+            raise InvalidMessage("replica.seqno", "a push does not follow the newest", seqno=pushed.seqno)
+        accepting = self._accept(pushed.cites)
+        judge = Judge(self.account, accepting, pushed.seqno)
+        for change in pushed.changes:
+            judge.apply(change)
+        judge.close()
+        self._check_receipts(judge.receipts, pushed.receipts)
+        half = Half(
+            self.channel.channel_id,
+            Body(pushed.seqno, pushed.sent, pushed.conditionals_hash),
+            self.channel.a.half.body if self.channel.a else None,
+        )
+        account = self.account
+        checked = machine.check_push(
+            self.channel, half, pushed.signature, account.earned, account.b_conditionals, account.expected()
+        )
+        machine.accept_push(self.channel, checked)
+
+    def _accept(self, cites: int) -> wire.Propose | None:
+        """Make the pending half the newest accepted if the push cites it; it is returned where orders depend on it."""
+        newest = self.channel.a.half.seqno if self.channel.a else 0
+        if cites == newest:
+            return None
+        proposed = self.pending
+        if proposed is None or cites != proposed.seqno:
+            raise InvalidMessage("replica.cites", "a push cites a half that was never signed", cites=cites)
+        half, adds = self.half_of(proposed), self._adds(proposed.orders)
+        machine.accept(
+            self.channel,
+            machine.check_proposal(self.channel, half, UNSIGNED, adds, proposed.drops, verify=_own_signature),
+        )
+        self.pending = None
+        return proposed
+
+    def _check_receipts(self, due: Sequence[Receipt], signatures: Sequence[bytes]) -> None:
+        """The service signed exactly the receipts that are due."""
+        if len(due) != len(signatures):
+            raise InvalidMessage("replica.receipts", "not every fill has its receipt", due=len(due))
+        for receipt, signature in zip(due, signatures, strict=True):
+            keys.verify(self.channel.key_b, receipt.digest(), signature)
+
+
+def _own_signature(key: bytes, digest: bytes, signature: bytes) -> None:
+    """The user need not verify what he signs himself."""

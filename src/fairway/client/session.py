@@ -1,0 +1,298 @@
+"""The user's line to the service: one channel, kept alive over any number of connections.
+
+    connect → challenge → Hello → Welcome → (Open → Granted) → Propose, Close ⇄ Pushed, Refused, CloseSigned, Round
+
+At most one half of the user is unanswered. Whatever is asked for meanwhile goes into the next one together; so a busy
+user signs batches. A lost connection is dialled again after a growing pause, and the unanswered half is repeated as it
+was. Countersigning is lazy: every half the user signs for a reason of his own answers the newest of the service, and
+one is signed for no other reason only when more than `LAG` are unanswered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec.structs import replace
+from websockets.exceptions import WebSocketException
+
+from fairway.client.asks import Asks
+from fairway.client.keystore import Keystore
+from fairway.client.side import Side
+from fairway.client.store import Store
+from fairway.client.wish import Wish
+from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
+from fairway.exchange import event, wire
+from fairway.exchange.account import Account
+from fairway.exchange.hello import CHALLENGE_SIZE, hello_digest
+
+__all__ = ["Connection", "Dial", "Notice", "Session", "Venue"]
+
+LAG = 16
+"""How many halves of the service may stand unanswered before one is countersigned for its own sake."""
+PATIENCE_S = 15.0
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 30.0
+SALT_SIZE = 32
+
+ANSWERED = frozenset({"channel.repeat", "channel.exists"})
+"""Failures that say: this was done before. What it led to is pushed again by itself."""
+
+
+class Connection(Protocol):
+    """One WebSocket, or whatever carries frames like one; raises `OSError` or `WebSocketException` when it is gone."""
+
+    async def send(self, message: bytes) -> None:
+        """Send one frame."""
+
+    async def recv(self) -> str | bytes:
+        """The next frame."""
+
+
+Dial = Callable[[], AbstractAsyncContextManager[Connection]]
+Notice = wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned | wire.Failure
+"""What the owner is told, after it was judged and written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """Whom the user means to trade with: how to reach it, and the network and vault that hold his money."""
+
+    dial: Dial
+    network: int
+    vault: str
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Session:
+    """One user in one channel: a new one, or that of `channel_id` in the record.
+
+    `run` is the task that keeps the line; all else may be called from other tasks while it runs. `notify` is called
+    with every notice, and must not wait.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        store: Store,
+        keystore: Keystore,
+        channel_id: bytes | None = None,
+        *,
+        notify: Callable[[Notice], None] = lambda _: None,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self.venue = venue
+        self.welcome: wire.Welcome | None = None
+        self._side = None if channel_id is None else Side.restored(store, keystore, channel_id)
+        self._store = store
+        self._salt = secrets.token_bytes(SALT_SIZE) if self._side is None else self._side.replica.opened.salt
+        self._signer = keystore.channel(self._salt)
+        self._notify = notify
+        self._clock_ms = clock_ms
+        self._line: Connection | None = None
+        self._asks = Asks()
+        self._rounds: dict[int, wire.Round] = {}
+        self._changed = asyncio.Condition()
+        self._closed_by: wire.CloseSigned | None = None
+        self._ended: FairwayError | None = None
+
+    @property
+    def side(self) -> Side:
+        """The user's side; there is one once the channel was asked for. Errors: `Rejected` (`session.unopened`)."""
+        if self._side is None:
+            raise Rejected("session.unopened", "no channel was opened yet")
+        return self._side
+
+    @property
+    def account(self) -> Account:
+        """Balances, orders and positions as the service's newest signed half has them, countersigned or not."""
+        return self.side.account
+
+    # What the user does
+
+    async def open(self, payout: str) -> None:
+        """Ask for a channel paid out to the wallet at `payout`; returns once the service's half number 1 is checked."""
+        await self._until(lambda: self.welcome is not None)
+        assert self.welcome is not None
+        if self._side is None:
+            self._side = Side.opened(self._store, self._signer, self.welcome, self._salt, payout)
+            for shown in self._rounds.values():
+                self._side.receive(shown)
+        await self._send(self._side.opening())
+        await self._until(lambda: self.side.replica.newest_b > 0)
+
+    def fund(self, funded: event.Funded) -> None:
+        """The chain shows the deposits: trading may begin."""
+        self.side.fund(funded)
+
+    async def place(self, wish: Wish) -> int:
+        """Place one order; its key, once the service has accepted it. Errors: `Rejected` says why not."""
+        (key,) = await self.place_many([wish])
+        return key
+
+    async def place_many(self, wishes: Sequence[Wish], *, instead_of: Sequence[int] = ()) -> list[int]:
+        """Place orders, all or none, and cancel those `instead_of` which they come in the same half."""
+        return await self._ask(wishes, instead_of)
+
+    async def cancel(self, *keys: int) -> None:
+        """Cancel orders, all or none. Errors: `Rejected` (`order.unknown`: filled or gone meanwhile)."""
+        await self._ask((), keys)
+
+    async def countersign(self) -> None:
+        """Sign that the service's newest half is true."""
+        await self._ask((), ())
+
+    async def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.CloseSigned:
+        """Agree with the service to end the channel where both stand; nothing may be open. The service's signature.
+
+        With `reopen_id`, `withdraw` nano are paid out and the rest moves into that channel.
+        """
+        await self._until(lambda: self.side.replica.pending is None)
+        await self._send(self.side.close(reopen_id=reopen_id, withdraw=withdraw))
+        await self._until(lambda: self._closed_by is not None)
+        assert self._closed_by is not None
+        return self._closed_by
+
+    async def _ask(self, wishes: Sequence[Wish], drops: Sequence[int]) -> list[int]:
+        if self._ended:
+            raise self._ended
+        answer = self._asks.ask(wishes, drops)
+        await self._propose()
+        return await answer
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        """Wait for what the service's answers will make true. Errors: whatever ended the session."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._ended is not None or holds())
+        if self._ended:
+            raise self._ended
+
+    async def _propose(self) -> None:
+        """Sign and send the next half, if there is a line, a reason, and no other half unanswered."""
+        side = self._side
+        if side is None or self._line is None or not side.may_propose:
+            return
+        now_ms = self._clock_ms()
+        batch = self._asks.take(lambda batch: side.check(batch.wishes, batch.drops, now_ms=now_ms))
+        if batch.asks or side.replica.unanswered > LAG:
+            await self._send(side.propose(batch.wishes, batch.drops, now_ms=now_ms))
+
+    # The line
+
+    async def run(self) -> None:
+        """Keep the line until cancelled. Raises `InvalidMessage` when the service lied: the session is over then."""
+        pause_s = FIRST_PAUSE_S
+        try:
+            while True:
+                with suppress(OSError, WebSocketException, TimeoutError):
+                    async with self.venue.dial() as line:
+                        await self._greet(line)
+                        pause_s = FIRST_PAUSE_S
+                        await self._listen(line)
+                self._line = None
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the crowd, no secret
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        except FairwayError as error:
+            self._ended = error
+            raise
+        finally:
+            self._line = None
+            self._ended = self._ended or Unavailable("session.ended", "the session has ended")
+            self._asks.end(self._ended)
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def _greet(self, line: Connection) -> None:
+        """Say who we are, learn whom we speak to, and repeat what was not answered."""
+        async with asyncio.timeout(PATIENCE_S):
+            challenge = await line.recv()
+            if not isinstance(challenge, bytes) or len(challenge) != CHALLENGE_SIZE:
+                raise InvalidMessage("session.challenge", "the service begins with 32 random bytes")
+            known = (self._side.channel_id, self._side.replica.newest_b) if self._side else (bytes(16), 0)
+            signature = self._signer.sign(hello_digest(self.venue.network, challenge))
+            await line.send(wire.encode(wire.Hello(known[0], self._signer.key, signature, known[1])))
+            while self._line is None:
+                await self._take(line, await line.recv())
+        await self._repeat()
+
+    async def _repeat(self) -> None:
+        side = self._side
+        if side is None:
+            return
+        if side.replica.newest_b == 0:
+            await self._send(side.opening())
+        elif (pending := side.repeated()) is not None:
+            await self._send(pending)
+        elif side.replica.closing is not None:
+            await self._send(side.close())
+        else:
+            await self._propose()
+
+    async def _listen(self, line: Connection) -> None:
+        while True:
+            await self._take(line, await line.recv())
+            await self._propose()
+
+    async def _take(self, line: Connection, frame: str | bytes) -> None:
+        if not isinstance(frame, bytes):
+            raise InvalidMessage("session.frame", "the service speaks in binary frames")
+        reply = wire.decode_reply(frame)
+        match reply:
+            case wire.Welcome():
+                self._check_welcome(reply)
+                self.welcome, self._line = reply, line
+            case wire.Failure():
+                self._fail(reply)
+            case wire.Round() if self._side is None:
+                self._rounds[reply.market] = reply
+            case _:
+                self._judge(reply)
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _check_welcome(self, welcome: wire.Welcome) -> None:
+        """The service is the one the user means, under the rules he knows."""
+        if (welcome.network, welcome.vault) != (self.venue.network, self.venue.vault):
+            raise InvalidMessage("session.venue", "the service is of another network or vault", vault=welcome.vault)
+        known = self._side.replica.welcome if self._side else welcome
+        if replace(welcome, phase=known.phase) != known:
+            raise InvalidMessage("session.rules", "the service changed its rules under an open channel")
+
+    def _judge(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> None:
+        side = self.side
+        pending = side.replica.pending
+        if not side.receive(reply):
+            return
+        if isinstance(reply, wire.Refused):
+            self._asks.refuse(Rejected(reply.code, reply.message))
+        elif isinstance(reply, wire.CloseSigned):
+            self._closed_by = reply
+        elif pending is not None and side.replica.pending is None:
+            self._asks.accept([terms.key for terms in pending.orders])
+        if not isinstance(reply, wire.Granted):
+            self._notify(reply)
+
+    def _fail(self, failure: wire.Failure) -> None:
+        """A message changed nothing. A seqno refused as used was consumed by an answer that was lost."""
+        self._notify(failure)
+        pending = self._side.replica.pending if self._side else None
+        if failure.code == "channel.seqno" and pending is not None:
+            self._judge(wire.Refused(pending.channel_id, pending.seqno, failure.code, failure.message, pending.cites))
+        elif failure.code not in ANSWERED:
+            raise ConnectionError(failure.message)
+
+    async def _send(self, request: wire.AnyRequest) -> None:
+        """Send what is written down already; where the line is gone, the next one repeats it."""
+        if self._line is not None:
+            with suppress(OSError, WebSocketException):
+                await self._line.send(wire.encode(request))

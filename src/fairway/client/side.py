@@ -1,0 +1,185 @@
+"""Side A of one channel, whole: the copy, the record and the key, in the one lawful order.
+
+    a half goes out    judged → written → signed → sent
+    a half comes in    judged → written → believed
+
+So what was signed is always in the record, and what the service signed is there before anything rests on it. A half
+whose answer never came is signed and sent again, byte for byte. What the service cannot lawfully have said is kept as
+evidence; from then on this side signs nothing but its exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from msgspec.structs import replace
+
+from fairway.channel import codec
+from fairway.channel.state import UNSIGNED, SignedHalf
+from fairway.client.keystore import Keystore
+from fairway.client.replica import Replica
+from fairway.client.store import Evidence, Store
+from fairway.client.wish import Wish
+from fairway.crypto.keys import Signer
+from fairway.errors import InvalidMessage, Rejected, Unavailable
+from fairway.exchange import event, wire
+from fairway.exchange.account import Account
+from fairway.ton.address import Address
+
+__all__ = ["Side"]
+
+
+class Side:
+    """The user's side of the channel `channel_id`. Secret: the signer in it."""
+
+    def __init__(self, store: Store, signer: Signer, replica: Replica) -> None:
+        self.replica = replica
+        self.channel_id = replica.opened.channel_id
+        self.lied = bool(store.evidence(self.channel_id))
+        self._store = store
+        self._signer = signer
+        self._rounds: dict[int, wire.Round] = {}
+
+    @classmethod
+    def opened(cls, store: Store, signer: Signer, welcome: wire.Welcome, salt: bytes, payout: str) -> Self:
+        """A new channel with the service of `welcome`, paid out to the wallet at `payout`; `signer` is its key."""
+        number = codec.channel_id(welcome.network, Address.parse(welcome.vault), signer.key, welcome.key_b, salt)
+        opening = wire.Open(number.to_bytes(16), signer.key, salt, payout, UNSIGNED)
+        replica = Replica(welcome, opening)
+        store.append(opening.channel_id, welcome, opening)
+        return cls(store, signer, replica)
+
+    @classmethod
+    def restored(cls, store: Store, keystore: Keystore, channel_id: bytes) -> Self:
+        """The side as the record of `channel_id` has it. Errors: `Unavailable` (`side.key`: another keystore's)."""
+        replica = Replica.rebuilt(store.record(channel_id))
+        signer = keystore.channel(replica.opened.salt)
+        if signer.key != replica.opened.key_a:
+            raise Unavailable("side.key", "the channel belongs to another keystore")
+        return cls(store, signer, replica)
+
+    @property
+    def account(self) -> Account:
+        """The account as of the newest push: balances, orders and positions before any countersigning."""
+        return self.replica.account
+
+    # What goes out
+
+    def opening(self) -> wire.Open:
+        """The request for the channel, with half number 1 signed."""
+        pending = self.replica.propose(now_ms=0)
+        return replace(self.replica.opened, signature=self._signed(pending).signature)
+
+    @property
+    def may_propose(self) -> bool:
+        """Whether a new half may be signed: the channel is granted, nothing unanswered, nobody closes or lied."""
+        replica = self.replica
+        return replica.newest_b > 0 and replica.pending is None and replica.closing is None and not self.lied
+
+    def check(self, wishes: Sequence[Wish] = (), drops: Sequence[int] = (), *, now_ms: int) -> None:
+        """Whether the rules allow a half with these orders and cancels; `Rejected` says why not. Changes nothing."""
+        self._judged(wishes, drops, now_ms)
+
+    def propose(self, wishes: Sequence[Wish] = (), drops: Sequence[int] = (), *, now_ms: int) -> wire.Propose:
+        """A new half with orders for `wishes` and without `drops`: judged, written, signed. Send it.
+
+        Errors: `Rejected` for what the rules refuse, with nothing changed (`side.busy`: see `may_propose`).
+        """
+        if not self.may_propose:
+            raise Rejected("side.busy", "no half is signed while another is unanswered, or after a close or a lie")
+        return self._write(self._judged(wishes, drops, now_ms))
+
+    def _judged(self, wishes: Sequence[Wish], drops: Sequence[int], now_ms: int) -> wire.Propose:
+        account = self.account
+        orders = [wish.terms(account.rules, self.channel_id, key) for key, wish in enumerate(wishes, account.next_key)]
+        return self.replica.propose(orders, drops, now_ms=now_ms)
+
+    def repeated(self) -> wire.Propose | None:
+        """The unanswered half once more, the same bytes; nothing where there is none."""
+        pending = self.replica.pending
+        return None if pending is None or pending.seqno == 1 else self._signed(pending)
+
+    def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.Close:
+        """A cooperative close where both stand now, written, then signed; a second call repeats it.
+
+        Nothing else is signed afterwards. Errors: `Rejected` (`side.open`: orders or positions; `side.pending`).
+        """
+        replica, closing = self.replica, self.replica.closing
+        if closing is None:
+            if self.account.orders or self.account.positions:
+                raise Rejected("side.open", "cancel the orders and close the positions first")
+            if replica.pending is not None or replica.channel.a is None:
+                raise Rejected("side.pending", "a half is unanswered")
+            seqnos = (replica.channel.a.half.seqno, replica.newest_b)
+            sums = (self.account.due, self.account.earned)
+            closing = wire.Close(self.channel_id, *seqnos, *sums, UNSIGNED, reopen_id, withdraw)
+            self._store.append(self.channel_id, closing)
+            replica.apply(closing)
+        return replace(closing, signature=self._signer.sign(replica.close_statement(closing).digest()))
+
+    def exit_pair(self) -> tuple[SignedHalf, SignedHalf]:
+        """The pair to leave with, alone: the newest half ever signed here, and the newest of the service.
+
+        Where nothing is unanswered that is a fresh countersignature, which no older half of this side can outrank.
+        """
+        replica = self.replica
+        if replica.channel.b is None:
+            raise Rejected("side.ungranted", "the service never granted the channel")
+        proposed = replica.pending or self._write(replica.propose(now_ms=0))
+        signature = self._signed(proposed).signature
+        return SignedHalf(replica.half_of(proposed), signature), replica.channel.b
+
+    def _write(self, proposed: wire.Propose) -> wire.Propose:
+        """Make `proposed` durable; only then sign it."""
+        self._store.append(self.channel_id, proposed)
+        self.replica.apply(proposed)
+        return self._signed(proposed)
+
+    def _signed(self, proposed: wire.Propose) -> wire.Propose:
+        return replace(proposed, signature=self._signer.sign(self.replica.half_of(proposed).digest()))
+
+    # What comes in
+
+    def fund(self, funded: event.Funded) -> None:
+        """The chain shows these deposits."""
+        self._store.append(self.channel_id, funded)
+        self.replica.apply(funded)
+
+    def receive(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> bool:
+        """Judge what the service says and write it down; whether it was news.
+
+        What cannot be true is `InvalidMessage`, kept as evidence; the copy is then what it was before.
+        """
+        try:
+            news = self._receive(reply)
+        except InvalidMessage as lie:
+            self.lied = True
+            self._store.append(self.channel_id, *self._rounds.values())
+            self._store.keep_evidence(self.channel_id, Evidence(lie.code, lie.message, wire.encode(reply)))
+            self.replica = Replica.rebuilt(self._store.record(self.channel_id))
+            raise
+        return news
+
+    def _receive(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> bool:
+        match reply:
+            case wire.Pushed() | wire.Granted() if self._is_old(reply):
+                return False
+            case wire.Refused() if self.replica.pending is None or reply.seqno != self.replica.pending.seqno:
+                return False
+            case wire.Round():
+                self.replica.apply(reply)
+                self._rounds[reply.market] = reply  # written with the push that needs it
+                return True
+        self.replica.apply(reply)
+        self._store.append(self.channel_id, *self._rounds.values(), reply)
+        self._rounds.clear()
+        return True
+
+    def _is_old(self, reply: wire.Pushed | wire.Granted) -> bool:
+        """Whether this very half is in the record; another one under its seqno is `InvalidMessage`."""
+        seqno = reply.seqno if isinstance(reply, wire.Pushed) else 1
+        known = self._store.half(self.channel_id, "B", seqno)
+        if known is not None and known != reply:
+            raise InvalidMessage("side.equivocation", "two halves of the service have one seqno", seqno=seqno)
+        return known is not None
