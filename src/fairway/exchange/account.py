@@ -190,7 +190,7 @@ class Account:
 
     def _accept(self, change: Accepted) -> None:
         for terms in change.orders:
-            order = LiveOrder(terms, terms.bits().digest(), self.rules.requirement_of(terms))
+            order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
             self.orders[terms.key] = order
             self.next_key = terms.key + 1
             self.reserved += order.reserved

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairway.channel.conditional import Conditional
-from fairway.exchange.terms import PositionTerms, chain_bits
+from fairway.exchange.terms import PositionTerms, chain_cell
 from fairway.ton.cells import Bits
 from fairway.ton.contracts import condition_code
 
@@ -26,7 +26,7 @@ def order_conditional(order: LiveOrder, cap: int) -> tuple[Conditional, Conditio
     A partly filled order is `order_rest#4f524453 lots:uint48 cost:uint80 fee:Coins order:^OrderTerms`: receipts up to
     these totals are in the position already and claim nothing more.
     """
-    terms = order.terms.bits().cell()
+    terms = order.terms.cell()
     if order.lots:
         rest = Bits().uint(32, ORDER_REST).uint(48, order.lots).uint(80, order.cost).coins(max(0, order.fee))
         terms = rest.cell(terms)
@@ -36,10 +36,10 @@ def order_conditional(order: LiveOrder, cap: int) -> tuple[Conditional, Conditio
 
 def position_conditional(terms: PositionTerms) -> tuple[Conditional, Conditional]:
     """The position in A's half, which loses at most its margin, and in B's, which owes at most its cap."""
-    cell, code = terms.bits().cell(), condition_code("position")
+    cell, code = terms.cell(), condition_code("position")
     return Conditional(cell, code, terms.margin), Conditional(cell, code, terms.cap)
 
 
 def chain_conditional(head: bytes) -> Conditional:
     """The settlement chain in B's half: it pays nothing and says what was proven."""
-    return Conditional(chain_bits(head).cell(), condition_code("chain"), 0)
+    return Conditional(chain_cell(head), condition_code("chain"), 0)

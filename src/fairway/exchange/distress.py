@@ -7,12 +7,13 @@ beyond his margin, and the insurance fund pays only what rounding leaves.
 
 from __future__ import annotations
 
+from fairway.channel.phase import TRADING
 from fairway.exchange.change import Forced
 from fairway.exchange.closing import close_position
 from fairway.exchange.effect import Print
 from fairway.exchange.trading import drop, fill_against, post, reconcile
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Venue, owner_of
+from fairway.exchange.venue import Carrier, Dodge, Venue, owner_of
 from fairway.risk.deleverage import Candidate, allocate, score
 from fairway.risk.liquidation import bankruptcy_price
 from fairway.units import TICK_BOUND
@@ -35,6 +36,7 @@ def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
 
 
 def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
+    _note_dodge(venue, channel_id, market)
     drop_orders(venue, turn, channel_id, market, "liquidated")
     bound = _bankruptcy(venue, channel_id, market)
     _into_book(venue, turn, channel_id, market, bound, "liquidation")
@@ -42,6 +44,15 @@ def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None
     mark = venue.rounds[market].mark
     if held is not None and (mark <= bound if held.position.s > 0 else mark >= bound):
         _deleverage(venue, turn, channel_id, market, bound, "liquidation")
+
+
+def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
+    """Keep the proof that a position is liquidated whose owner is leaving alone, where his signed half carries it."""
+    channel, key = venue.channels[channel_id], venue.accounts[channel_id].positions[market].key
+    if channel.phase not in TRADING and channel.a is not None and key in channel.a_conditionals:
+        venue.dodges.setdefault(
+            channel_id, Dodge(Carrier(channel.a, channel.a_conditionals), key, venue.priced[market])
+        )
 
 
 def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from fairway.channel.state import Half, SignedHalf
 from fairway.exchange.change import AnyChange
+from fairway.exchange.event import Priced
 from fairway.exchange.terms import Receipt
+from fairway.exchange.venue import Debt, Dodge
 from fairway.settlement.note import Opened
 from fairway.settlement.settlement import Settlement
 
@@ -20,7 +22,8 @@ __all__ = [
     "Challenge",
     "Print",
     "ProveSettlement",
-    "Punish",
+    "PunishDodge",
+    "PunishFill",
     "Push",
     "Refuse",
     "SignClose",
@@ -80,14 +83,21 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Punish:
-    """Show the vault the fill that the channel's owner did not sign; `match_id` 0: the liquidation he dodged.
-
-    The evidence is the venue's `debts` (or `dodges`) of that channel.
-    """
+class PunishFill:
+    """Show the vault a fill that its taker did not sign in time, and the two rounds around the end of that time."""
 
     channel_id: bytes
-    match_id: int
+    debt: Debt
+    before: Priced
+    after: Priced
+
+
+@dataclass(frozen=True, slots=True)
+class PunishDodge:
+    """Show the vault the position whose owner dodged its liquidation, and the round that liquidated it."""
+
+    channel_id: bytes
+    dodge: Dodge
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +133,6 @@ class Print:
     at_ms: int
 
 
-AnyEffect = Absolve | SignHalf | Push | Refuse | SignClose | Challenge | Punish | ProveSettlement | Print
+AnyEffect = (
+    Absolve | SignHalf | Push | Refuse | SignClose | Challenge | PunishDodge | PunishFill | ProveSettlement | Print
+)

@@ -107,10 +107,7 @@ def set_rate(venue: Venue, turn: Turn, event: RateSet) -> None:
     owed = venue.owed.setdefault(event.channel_id, {})
     if event.owed:
         owed[event.match_id] = event.owed
-        if event.match_id:
-            venue.counts.punishments += 1
-        else:
-            venue.counts.rates_zeroed += 1
+        venue.counts.punishments += 1
     else:
         owed.pop(event.match_id, None)
         venue.counts.absolutions += 1
@@ -140,6 +137,7 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
     venue.recovered += kept
     venue.disputes.pop(event.channel_id, None)
     venue.counts.closes += 1
+    venue.counts.rates_zeroed += event.value_a > 0 and event.paid == 0
 
 
 def post_bond(venue: Venue, turn: Turn, event: BondPosted) -> None:

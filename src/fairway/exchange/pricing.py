@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.distress import force_out, liquidate_distressed
-from fairway.exchange.effect import Punish
+from fairway.exchange.effect import PunishDodge, PunishFill
 from fairway.exchange.event import Priced
 from fairway.exchange.terms import OracleRound
 from fairway.exchange.trading import drop, fire_triggers
@@ -28,7 +28,7 @@ def verify_round(oracle_keys: list[bytes], threshold: int, signed: OracleRound, 
     """At least `threshold` distinct keys of the oracle signed exactly this tuple; else `InvalidMessage`."""
     if len(signatures) < threshold or not all(0 <= place < len(oracle_keys) for place in signatures):
         raise InvalidMessage("oracle.signers", "too few of the oracle's keys signed", signers=len(signatures))
-    digest = signed.bits().digest()
+    digest = signed.digest()
     for place, signature in signatures.items():
         keys.verify(oracle_keys[place], digest, signature)
 
@@ -50,14 +50,15 @@ def price(venue: Venue, turn: Turn, event: Priced) -> None:
     venue.rules.listing(event.market)
     signed = round_of(venue.rules.network, event)
     check_round(venue.rounds.get(event.market), signed)
-    venue.rounds[event.market] = signed
+    before = venue.priced.get(event.market)
+    venue.rounds[event.market], venue.priced[event.market] = signed, event
     _expire(venue, turn, event.market)
     fire_triggers(venue, turn, event.market)
     liquidate_distressed(venue, turn, event.market)
     for channel_id, since_ms in venue.disputes.items():
         if signed.at_ms >= since_ms and event.market in venue.accounts[channel_id].positions:
             force_out(venue, turn, channel_id, event.market)
-    _call_debts(venue, turn)
+    _call_debts(venue, turn, before, event)
 
 
 def _expire(venue: Venue, turn: Turn, market: int) -> None:
@@ -68,12 +69,19 @@ def _expire(venue: Venue, turn: Turn, market: int) -> None:
                 drop(venue, turn, channel_id, key, "expired")
 
 
-def _call_debts(venue: Venue, turn: Turn) -> None:
-    """A taker's fill that its owner has not signed within the founding patience goes to the vault, once."""
-    deadline = turn.at_ms - venue.founded.patience_ms
+def _call_debts(venue: Venue, turn: Turn, before: Priced | None, after: Priced) -> None:
+    """Send to the vault what was not signed in time: `before` and `after` stand around the end of that time."""
+    if before is None:
+        return
+    patience_ms = venue.founded.patience_ms
     for channel_id, debts in venue.debts.items():
-        called = venue.owed.setdefault(channel_id, {})
         for debt in debts:
-            if debt.since_ms <= deadline and debt.receipt.match_id not in called:
-                called[debt.receipt.match_id] = 0
-                turn.effects.append(Punish(channel_id, debt.receipt.match_id))
+            if debt.market == after.market and before.round_ms < debt.receipt.at_ms + patience_ms <= after.round_ms:
+                venue.owed.setdefault(channel_id, {})[debt.receipt.match_id] = 0
+                turn.effects.append(PunishFill(channel_id, debt, before, after))
+    for channel_id, dodge in venue.dodges.items():
+        if (
+            dodge.priced.market == after.market
+            and before.round_ms < dodge.priced.round_ms + patience_ms <= after.round_ms
+        ):
+            turn.effects.append(PunishDodge(channel_id, dodge))

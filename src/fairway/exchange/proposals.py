@@ -73,7 +73,7 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
 
 
 def _promise(account: Account, terms: OrderTerms) -> Conditional:
-    order = LiveOrder(terms, terms.bits().digest(), account.rules.requirement_of(terms))
+    order = LiveOrder(terms, terms.digest(), account.rules.requirement_of(terms))
     return order_conditional(order, account.rules.cap(order.reserved))[0]
 
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import msgspec
 
-from fairway.ton.cells import Bits
+from fairway.ton.cells import Bits, Plain
 
 __all__ = [
     "Kind",
@@ -18,7 +18,8 @@ __all__ = [
     "OrderTerms",
     "PositionTerms",
     "Receipt",
-    "chain_bits",
+    "Terms",
+    "chain_cell",
 ]
 
 
@@ -33,7 +34,19 @@ class Kind(IntEnum):
     TRIGGER = 5
 
 
-class OrderTerms(msgspec.Struct, frozen=True, array_like=True):
+class Terms(msgspec.Struct, frozen=True, array_like=True):
+    """What has a cell, and is named and signed by its hash."""
+
+    def cell(self) -> Plain:
+        """The terms as a cell; `OverflowError` where a field is out of its width."""
+        raise AssertionError(f"{type(self).__name__} has no layout")
+
+    def digest(self) -> bytes:
+        """The cell's hash: what names it and what is signed."""
+        return self.cell().hash
+
+
+class OrderTerms(Terms, frozen=True):
     """An order as its owner signed it: `order_terms#4f524452`, the conditional under `key` in both halves.
 
     `limit_tick` bounds every fill (a market order's slippage bound too). A TRIGGER order waits until the mark is at or
@@ -57,21 +70,16 @@ class OrderTerms(msgspec.Struct, frozen=True, array_like=True):
     expires_ms: int
     leverage: int
 
-    def bits(self) -> Bits:
-        """The cell's data; `OverflowError` where a field is out of its width."""
+    def cell(self) -> Plain:
+        """The layout above."""
         bits = Bits().uint(32, 0x4F524452).raw(self.channel_id).uint(32, self.key).uint(16, self.market)
         bits.uint(1, self.inverse).uint(1, self.buy).uint(1, self.reduce_only).uint(8, self.kind)
         bits.uint(48, self.lots).uint(32, self.limit_tick).uint(32, self.trigger_tick).uint(1, self.trigger_above)
-        return (
-            bits.uint(64, self.unit)
-            .coins(self.reserve)
-            .uint(24, self.fee_ppm)
-            .uint(64, self.expires_ms)
-            .uint(8, self.leverage)
-        )
+        bits.uint(64, self.unit).coins(self.reserve).uint(24, self.fee_ppm).uint(64, self.expires_ms)
+        return bits.uint(8, self.leverage).cell()
 
 
-class PositionTerms(msgspec.Struct, frozen=True, array_like=True):
+class PositionTerms(Terms, frozen=True):
     """A position as both halves carry it: `position_terms#504f534e`; `cap` bounds what side B owes on it."""
 
     channel_id: bytes
@@ -88,15 +96,15 @@ class PositionTerms(msgspec.Struct, frozen=True, array_like=True):
     liquidation_tick: int
     since_ms: int
 
-    def bits(self) -> Bits:
-        """The cell's data; `OverflowError` where a field is out of its width."""
+    def cell(self) -> Plain:
+        """The layout above."""
         bits = Bits().uint(32, 0x504F534E).raw(self.channel_id).uint(32, self.key).uint(16, self.market)
         bits.uint(1, self.inverse).uint(1, self.long).uint(48, self.lots).uint(64, self.unit).uint(80, self.cost)
         bits.sint(128, self.funding_base).coins(self.margin).coins(self.cap)
-        return bits.uint(32, self.liquidation_tick).uint(64, self.since_ms)
+        return bits.uint(32, self.liquidation_tick).uint(64, self.since_ms).cell()
 
 
-class Receipt(msgspec.Struct, frozen=True, array_like=True):
+class Receipt(Terms, frozen=True):
     """What the service signs for a fill: `receipt#52435054`.
 
     `lots`, `cost` and `fee` are the order's totals so far; `maker` is the hash of the order that it met; `price` is
@@ -114,14 +122,15 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     at_ms: int
     price: int
 
-    def bits(self) -> Bits:
-        """The cell's data; `OverflowError` where a field is out of its width."""
+    def cell(self) -> Plain:
+        """The layout above."""
         bits = Bits().uint(32, 0x52435054).raw(self.channel_id).raw(self.order).uint(64, self.match_id)
-        bits.raw(self.maker).uint(48, self.lots).uint(80, self.cost).coins(self.fee)
-        return bits.uint(64, self.b_seqno).uint(64, self.at_ms).uint(32, self.price)
+        bits.uint(48, self.lots).uint(80, self.cost).coins(self.fee)
+        bits.uint(64, self.b_seqno).uint(64, self.at_ms).uint(32, self.price)
+        return bits.cell(Bits().raw(self.maker).cell())
 
 
-class OracleRound(msgspec.Struct, frozen=True, array_like=True):
+class OracleRound(Terms, frozen=True):
     """One numbered tuple of the oracle, signed by m of n keys over its cell hash: `round#524f554e`."""
 
     network: int
@@ -132,12 +141,12 @@ class OracleRound(msgspec.Struct, frozen=True, array_like=True):
     mark: int
     funding: int
 
-    def bits(self) -> Bits:
-        """The cell's data; `OverflowError` where a field is out of its width."""
+    def cell(self) -> Plain:
+        """The layout above."""
         bits = Bits().uint(32, 0x524F554E).sint(32, self.network).uint(16, self.market).uint(64, self.round)
-        return bits.uint(64, self.at_ms).uint(32, self.index).uint(32, self.mark).sint(128, self.funding)
+        return bits.uint(64, self.at_ms).uint(32, self.index).uint(32, self.mark).sint(128, self.funding).cell()
 
 
-def chain_bits(head: bytes) -> Bits:
-    """The settlement chain's conditional: `chain#43484149`, with `head` = h of the newest settlement."""
-    return Bits().uint(32, 0x43484149).raw(head)
+def chain_cell(head: bytes) -> Plain:
+    """The settlement chain's terms: `chain#43484149`, with `head` = h of the newest settlement."""
+    return Bits().uint(32, 0x43484149).raw(head).cell()

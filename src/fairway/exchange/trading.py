@@ -79,7 +79,7 @@ def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, lots: int) -> i
         maker_carried = venue.carriers[met]
         match_id, maker_digest = fill_against(venue, turn, maker, size, digest)
         receipt = _fill(venue, turn, channel_id, key, match_id, size, price, maker_digest, taker=True)
-        venue.debts.setdefault(channel_id, []).append(Debt(receipt, key, carried, *met, maker_carried, turn.at_ms))
+        venue.debts.setdefault(channel_id, []).append(Debt(receipt, terms.market, key, carried, *met, maker_carried))
         turn.effects.append(Print(terms.market, match_id, price, size, terms.buy, turn.at_ms))
         lots -= size
     return lots

@@ -12,7 +12,7 @@ from fairway.channel.state import SignedHalf
 from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.counts import Counts
-from fairway.exchange.event import Founded
+from fairway.exchange.event import Founded, Priced
 from fairway.exchange.ledger import INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling
@@ -20,7 +20,7 @@ from fairway.exchange.terms import OracleRound, Receipt
 from fairway.market.book import Book
 from fairway.market.trigger import Triggers
 
-__all__ = ["Carrier", "Debt", "Venue", "order_id_of", "owner_of", "split_order_id"]
+__all__ = ["Carrier", "Debt", "Dodge", "Venue", "order_id_of", "owner_of", "split_order_id"]
 
 
 class Carrier(NamedTuple):
@@ -34,12 +34,12 @@ class Debt(NamedTuple):
     """A fill in which the user was taker and which his own half does not carry yet, with all that proves it."""
 
     receipt: Receipt
+    market: int
     key: int
     taker: Carrier
     maker_channel: bytes
     maker_key: int
     maker: Carrier
-    since_ms: int
 
 
 def owner_of(channel_id: bytes) -> int:
@@ -57,6 +57,14 @@ def split_order_id(order_id: int) -> tuple[bytes, int]:
     return (order_id >> 32).to_bytes(16), order_id & 0xFFFFFFFF
 
 
+class Dodge(NamedTuple):
+    """A position liquidated while its owner was leaving alone: his signed half that carries it, and the round."""
+
+    carrier: Carrier
+    key: int
+    priced: Priced
+
+
 class Venue:
     """The state that the journal's entries build up, beginning with the founding one."""
 
@@ -68,12 +76,14 @@ class Venue:
         "counts",
         "debts",
         "disputes",
+        "dodges",
         "final",
         "founded",
         "ledger",
         "liquidating",
         "matches",
         "owed",
+        "priced",
         "recovered",
         "rounds",
         "rules",
@@ -94,10 +104,12 @@ class Venue:
         self.books = {market: Book() for market in self.rules.listings}
         self.triggers = {market: Triggers() for market in self.rules.listings}
         self.rounds: dict[int, OracleRound] = {}
+        self.priced: dict[int, Priced] = {}
         self.carriers: dict[tuple[bytes, int], Carrier] = {}
         self.debts: dict[bytes, list[Debt]] = {}
         self.owed: dict[bytes, dict[int, int]] = {}
         self.disputes: dict[bytes, int] = {}
+        self.dodges: dict[bytes, Dodge] = {}
         self.liquidating: set[bytes] = set()
         self.recovered = 0
         self.unproven: set[bytes] = set()

@@ -1,0 +1,225 @@
+"""A venue and its users in one process: the real engine, and real replicas that check every half it signs.
+
+No sockets, no disk: a seeded run of thousands of events takes seconds and any failure is replayed by its seed.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from fairway.channel import codec
+from fairway.client.replica import Replica
+from fairway.client.wish import Wish
+from fairway.crypto import keys
+from fairway.errors import Rejected
+from fairway.exchange import effect, event, wire
+from fairway.exchange.engine import Engine
+from fairway.exchange.lifecycle import first_half
+from fairway.exchange.listing import default_listings
+from fairway.exchange.terms import OracleRound
+from fairway.ton.address import Address
+from fairway.units import TON
+
+NETWORK = -3
+VAULT = "0:" + "11" * 32
+ORACLES = [keys.derive_seed(b"world", "oracle", bytes([place])) for place in range(3)]
+START = {1: 52_000, 2: 51_500}
+
+
+@dataclass(slots=True)
+class User:
+    """A user: his key, his replica of the channel, and what he was told."""
+
+    seed: bytes
+    replica: Replica
+    signs: bool = True
+    fills: int = 0
+    refusals: list[str] = field(default_factory=list)
+
+
+class World:
+    """Everything that happens goes through `put`, which applies, performs and checks."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = random.Random(seed)
+        self.engine = Engine()
+        self.now_ms = 1_700_000_000_000
+        self.users: dict[bytes, User] = {}
+        self.journal: list[bytes] = []
+        self.effects: list[effect.AnyEffect] = []
+        self.rounds = dict.fromkeys(START, 0)
+        self.put(
+            event.Founded(
+                at_ms=self.now_ms,
+                network=NETWORK,
+                vault=VAULT,
+                oracle_keys=[keys.public_key(seed) for seed in ORACLES],
+                oracle_threshold=2,
+                listings=default_listings(),
+                ratio=10,
+                fine=TON // 2,
+                patience_ms=5_000,
+                pool_seed=100_000 * TON,
+                insurance_seed=1_000 * TON,
+                secret=bytes(range(32)),
+            )
+        )
+
+    # Events in, effects out
+
+    def put(self, happened: event.AnyEvent) -> list[effect.AnyEffect]:
+        self.engine.authenticate(happened)
+        effects = self.engine.apply(happened)
+        self.journal.append(event.encode(happened))
+        self.effects += effects
+        if isinstance(happened, event.Priced):
+            shown = wire.Round(
+                happened.market,
+                happened.round,
+                happened.round_ms,
+                happened.index,
+                happened.mark,
+                happened.funding,
+                happened.signatures,
+            )
+            for user in self.users.values():
+                user.replica.apply(shown)
+        for wanted in effects:
+            self._perform(wanted)
+        return effects
+
+    def _perform(self, wanted: effect.AnyEffect) -> None:
+        match wanted:
+            case effect.Push():
+                self._push(wanted)
+            case effect.Refuse():
+                user = self.users[wanted.channel_id]
+                user.refusals.append(wanted.code)
+                user.replica.apply(
+                    wire.Refused(wanted.channel_id, wanted.seqno, wanted.code, wanted.message, user.replica.newest_b)
+                )
+            case _:
+                pass
+
+    def _push(self, pushed: effect.Push) -> None:
+        seed_b = self.key_b(self.users[pushed.channel_id].replica.opened.key_a)
+        body = pushed.half.body
+        user = self.users[pushed.channel_id]
+        user.fills += len(pushed.receipts)
+        user.replica.apply(
+            wire.Pushed(
+                pushed.channel_id,
+                body.seqno,
+                body.sent,
+                body.conditionals_hash,
+                pushed.half.cited,
+                keys.sign(seed_b, pushed.half.digest()),
+                list(pushed.changes),
+                [keys.sign(seed_b, receipt.digest()) for receipt in pushed.receipts],
+            )
+        )
+
+    # Users
+
+    def key_b(self, key_a: bytes) -> bytes:
+        return keys.derive_seed(b"world", "service", key_a)
+
+    def join(self, name: str, deposit: int) -> bytes:
+        seed = keys.derive_seed(b"world", "user", name.encode())
+        key_a, founded = keys.public_key(seed), self.engine.rules
+        key_b = keys.public_key(self.key_b(key_a))
+        salt = name.encode().ljust(32, b"\0")
+        channel_id = codec.channel_id(NETWORK, Address.parse(VAULT), key_a, key_b, salt).to_bytes(16)
+        signature = keys.sign(seed, first_half(channel_id).digest())
+        welcome = wire.Welcome(
+            NETWORK, VAULT, key_b, founded.ratio, founded.fine, founded.listings, founded.oracle_keys, 2
+        )
+        opened = wire.Open(channel_id, key_a, salt, VAULT, signature)
+        self.users[channel_id] = User(seed, Replica(welcome, opened))
+        opening = event.Opened(
+            at_ms=self.now_ms,
+            channel_id=channel_id,
+            key_a=key_a,
+            key_b=key_b,
+            salt=salt,
+            payout=VAULT,
+            signature=signature,
+        )
+        (granted,) = self.put(opening)
+        assert isinstance(granted, effect.SignHalf)
+        replica = self.users[channel_id].replica
+        replica.apply(wire.Granted(channel_id, keys.sign(self.key_b(key_a), granted.half.digest())))
+        funded = event.Funded(
+            at_ms=self.now_ms, channel_id=channel_id, deposit_a=deposit, deposit_b=10 * deposit, transaction=bytes(32)
+        )
+        self.put(funded)
+        replica.apply(funded)
+        for market in self.rounds:
+            self._catch_up(replica, market)
+        return channel_id
+
+    def _catch_up(self, replica: Replica, market: int) -> None:
+        newest = self.engine.venue.rounds.get(market)
+        if newest is not None:
+            replica.rounds[market] = newest
+
+    def propose(self, channel_id: bytes, wishes: list[Wish] = [], drops: list[int] = []) -> None:  # noqa: B006
+        user = self.users[channel_id]
+        replica = user.replica
+        key = replica.account.next_key
+        terms = [wish.terms(replica.rules, channel_id, key + place) for place, wish in enumerate(wishes)]
+        proposed = replica.propose(terms, drops, now_ms=self.now_ms)
+        signature = keys.sign(user.seed, replica.half_of(proposed).digest())
+        replica.apply(proposed)
+        self.put(
+            event.Proposed(
+                at_ms=self.now_ms,
+                channel_id=channel_id,
+                seqno=proposed.seqno,
+                sent=proposed.sent,
+                conditionals_hash=proposed.conditionals_hash,
+                cites=proposed.cites,
+                signature=signature,
+                orders=terms,
+                drops=drops,
+            )
+        )
+
+    def try_propose(self, channel_id: bytes, wishes: list[Wish], drops: list[int] = []) -> str:  # noqa: B006
+        """Propose; the code of the refusal, or nothing."""
+        before = len(self.users[channel_id].refusals)
+        try:
+            self.propose(channel_id, wishes, drops)
+        except Rejected as refusal:
+            return refusal.code
+        return "".join(self.users[channel_id].refusals[before:])
+
+    # The world outside
+
+    def price(self, market: int, mark: int, funding: int = 0) -> None:
+        self.rounds[market] += 1
+        self.now_ms += 100
+        number = self.rounds[market]
+        signed = OracleRound(NETWORK, market, number, self.now_ms, mark, mark, funding)
+        digest = signed.digest()
+        signatures = {place: keys.sign(seed, digest) for place, seed in enumerate(ORACLES[:2])}
+        self.put(
+            event.Priced(
+                at_ms=self.now_ms,
+                market=market,
+                round=number,
+                round_ms=self.now_ms,
+                index=mark,
+                mark=mark,
+                funding=funding,
+                signatures=signatures,
+            )
+        )
+
+    def replayed(self) -> Engine:
+        """A fresh engine that has read the journal."""
+        engine = Engine()
+        for payload in self.journal:
+            engine.apply(event.decode(payload))
+        return engine
