@@ -50,9 +50,8 @@ def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
     """Keep the proof that a position is liquidated whose owner is leaving alone, where his signed half carries it."""
     channel, key = venue.channels[channel_id], venue.accounts[channel_id].positions[market].key
     if channel.phase not in TRADING and channel.a is not None and key in channel.a_conditionals:
-        venue.dodges.setdefault(
-            channel_id, Dodge(Carrier(channel.a, channel.a_conditionals), key, venue.priced[market])
-        )
+        carrier = Carrier(channel.a, channel.a_conditionals)
+        venue.dodges.setdefault(channel_id, Dodge(carrier, key, venue.priced[market]))
 
 
 def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:

@@ -73,15 +73,13 @@ def _call_debts(venue: Venue, turn: Turn, before: Priced | None, after: Priced) 
     """Send to the vault what was not signed in time: `before` and `after` stand around the end of that time."""
     if before is None:
         return
-    patience_ms = venue.founded.patience_ms
+    market, patience_ms = after.market, venue.founded.patience_ms
+    ended = range(before.round_ms + 1 - patience_ms, after.round_ms + 1 - patience_ms)
     for channel_id, debts in venue.debts.items():
         for debt in debts:
-            if debt.market == after.market and before.round_ms < debt.receipt.at_ms + patience_ms <= after.round_ms:
+            if debt.market == market and debt.receipt.at_ms in ended:
                 venue.owed.setdefault(channel_id, {})[debt.receipt.match_id] = 0
                 turn.effects.append(PunishFill(channel_id, debt, before, after))
     for channel_id, dodge in venue.dodges.items():
-        if (
-            dodge.priced.market == after.market
-            and before.round_ms < dodge.priced.round_ms + patience_ms <= after.round_ms
-        ):
+        if dodge.priced.market == market and dodge.priced.round_ms in ended:
             turn.effects.append(PunishDodge(channel_id, dodge))
