@@ -20,7 +20,7 @@ import msgspec
 
 from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Rejected, Unavailable
 from fairway.exchange.effect import AnyEffect
-from fairway.exchange.event import AnyEvent, decode, encode
+from fairway.exchange.event import AnyEvent, Founded, decode, encode
 from fairway.service.archive import Checkpoint
 from fairway.service.journal import Journal, Letter
 
@@ -33,6 +33,8 @@ Answer = Callable[[FairwayError | None], None]
 BATCH = 256
 QUEUE = 4096
 CHECKPOINT_EVERY = 10_000
+STOPPING = Unavailable("service.stopping", "the service is stopping; nothing was changed")
+UNKNOWN = Unavailable("service.unknown", "the journal failed; whether this happened is known after the restart")
 
 
 class Machine(Protocol):
@@ -82,10 +84,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A wish that became an entry."""
+    """A wish that becomes an entry."""
 
     wish: Wish
     event: AnyEvent
+    payload: bytes
     effects: Sequence[AnyEffect]
 
 
@@ -111,7 +114,11 @@ class Sequencer:
         self._closed = False
         self._ended = False
 
-    # Restart
+    # Start
+
+    def found(self, founding: Founded) -> None:
+        """Make `founding` entry 0 of an empty journal; `replay` then applies it."""
+        self._journal.append([encode(founding)])
 
     def replay(self) -> Replayed:
         """Rebuild the machine from the journal, comparing every checkpoint.
@@ -171,11 +178,10 @@ class Sequencer:
         return await answered
 
     async def _enqueue(self, wish: Wish) -> None:
-        if not self._closed:
-            await self._queue.put(wish)
-        else:
-            raise Unavailable("service.stopping", "the service is stopping; try again later")
-        if self._ended:
+        if self._closed:
+            raise STOPPING
+        await self._queue.put(wish)
+        if self._ended:  # it ended while we waited for room
             self._refuse_the_rest()
 
     async def close(self) -> None:
@@ -200,15 +206,26 @@ class Sequencer:
 
     async def _turn(self) -> bool:
         """One batch; whether there may be more."""
-        wishes = await self._next_batch()
-        steps, fault = self._apply([wish for wish in wishes if wish is not None])
-        if taken := [step for step in steps if isinstance(step, Taken)]:
-            await asyncio.to_thread(self._make_durable, taken)
+        batch = await self._next_batch()
+        wishes = [wish for wish in batch if wish is not None]
+        steps, fault = self._apply(wishes)
+        await self._commit(steps)
         for step in steps:
             self._finish(step)
         if fault:
+            _tell(wishes[len(steps) :], STOPPING)
             raise fault
-        return None not in wishes
+        return len(wishes) == len(batch)
+
+    async def _commit(self, steps: Sequence[Taken | Spared]) -> None:
+        taken = [step for step in steps if isinstance(step, Taken)]
+        if not taken:
+            return
+        try:
+            await asyncio.to_thread(self._make_durable, taken)
+        except BaseException:
+            _tell([step.wish for step in steps], UNKNOWN)
+            raise
 
     def _finish(self, step: Taken | Spared) -> None:
         if isinstance(step, Taken):
@@ -237,8 +254,8 @@ class Sequencer:
         if wish.event is None:
             return Spared(wish, None)
         try:
-            event = self._stamp(wish.event)
-            return Taken(wish, event, self._machine.apply(event))
+            event, payload = self._stamp(wish.event)
+            return Taken(wish, event, payload, self._machine.apply(event))
         except (Rejected, InvalidMessage) as refusal:
             return Spared(wish, refusal)
         except IllegalTransition:
@@ -246,21 +263,21 @@ class Sequencer:
         except Exception as error:
             raise IllegalTransition("service.fault", f"the engine failed on {wish.event!r:.200}: {error!r}") from error
 
-    def _stamp(self, event: AnyEvent) -> AnyEvent:
-        """`event` at the time of now, which never runs backwards, authenticated."""
+    def _stamp(self, event: AnyEvent) -> tuple[AnyEvent, bytes]:
+        """`event` at the time of now, which never runs backwards, authenticated; and its payload."""
         self._newest_ms = max(self._newest_ms, self._clock_ms())
         stamped = msgspec.structs.replace(event, at_ms=self._newest_ms)
         try:
             self._machine.authenticate(stamped)
+            return stamped, encode(stamped)
         except (OverflowError, ValueError, TypeError) as error:
             raise InvalidMessage("service.value", f"a value of the message is out of its bounds: {error}") from error
-        return stamped
 
     def _make_durable(self, steps: Sequence[Taken]) -> None:
         letters: list[Letter] = []
         for entry, step in enumerate(steps, self._journal.newest.seq + 1):
             letters += self._performer.letters(entry, step.event, step.effects)
-        newest = self._journal.append([encode(step.event) for step in steps], letters)
+        newest = self._journal.append([step.payload for step in steps], letters)
         if newest >= self._checkpointed + CHECKPOINT_EVERY:
             self.checkpoint()
 
@@ -274,8 +291,12 @@ class Sequencer:
         return Checkpoint(seq, self._machine.digest(), self._machine.book_digest())
 
     def _refuse_the_rest(self) -> None:
-        """Answer whoever is still waiting: nothing of theirs was taken."""
         while not self._queue.empty():
             wish = self._queue.get_nowait()
             if wish is not None:
-                wish.answer(Unavailable("service.stopping", "the service is stopping; nothing was changed"))
+                _tell([wish], STOPPING)
+
+
+def _tell(wishes: Sequence[Wish], why: Unavailable) -> None:
+    for wish in wishes:
+        wish.answer(why)

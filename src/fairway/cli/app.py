@@ -1,0 +1,43 @@
+"""The command line: each command in its own module, registered here.
+
+Errors of ours end with one line on stderr that carries the stable code, and exit status 1; our own faults with 70.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from fairway import __version__
+from fairway.cli import wallet
+from fairway.cli.serve import serve
+from fairway.errors import FairwayError, IllegalTransition
+
+__all__ = ["app", "main"]
+
+FAILED, OUR_FAULT = 1, 70
+
+app = typer.Typer(
+    name="fairway",
+    help="A self-custodial perpetual-futures exchange: every trade is co-signed, every settlement is proven.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(serve)
+app.add_typer(wallet.app)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except FairwayError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(OUR_FAULT if isinstance(error, IllegalTransition) else FAILED)

@@ -1,0 +1,65 @@
+"""`fairway serve`: one service, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from fairway.errors import Unavailable
+from fairway.service.house import House, Settings
+from fairway.service.serve import bind
+from fairway.service.serve import serve as serve_house
+
+__all__ = ["serve"]
+
+
+def serve(
+    folder: Annotated[Path, typer.Option("--dir", help="Journal, root seed and venue.toml.", file_okay=False)],
+    host: Annotated[str, typer.Option(help="Where to listen; loopback unless a proxy with TLS stands before it.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8460,
+    passphrase_file: Annotated[Path | None, typer.Option(help="Its first line opens the sealed root seed.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that prove settlements.")] = 1,
+    epoch: Annotated[int, typer.Option(min=1, help="Settlements whose ranges are proven together.")] = 64,
+    prove_at_exit: Annotated[bool, typer.Option(help="On a clean stop, leave nothing unproven.")] = False,
+    ready_json: Annotated[bool, typer.Option(help="Print one line of JSON when requests are taken.")] = False,
+) -> None:
+    """Run the service: the loop, its journal, the WebSocket and REST."""
+    settings = Settings(folder, _passphrase(passphrase_file), workers, epoch, prove_at_exit)
+    listener = bind(host, port)
+    house = House.open(settings)
+    port = listener.getsockname()[1]
+
+    def ready() -> None:
+        replayed = house.replayed
+        if ready_json:
+            line = {
+                "url": f"http://{host}:{port}",
+                "ws": f"ws://{host}:{port}/v1/ws",
+                "port": port,
+                "entries": replayed.entries,
+                "replay_ms": replayed.elapsed_ms,
+                "digest": house.engine.digest().hex(),
+                "book_digest": house.engine.book_digest().hex(),
+            }
+            typer.echo(msgspec.json.encode(line))
+        else:
+            rate = replayed.entries * 1000 // max(1, replayed.elapsed_ms)
+            typer.echo(f"replayed {replayed.entries} entries in {replayed.elapsed_ms} ms ({rate} events/s)")
+            typer.echo(f"serving on http://{host}:{port}, sessions on ws://{host}:{port}/v1/ws")
+
+    asyncio.run(serve_house(house, listener, ready))
+
+
+def _passphrase(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes().split(b"\n", 1)[0]
+    except OSError as error:
+        raise Unavailable("keys.passphrase", f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""The service's faces: a binary WebSocket for channels, REST for everyone."""

@@ -1,0 +1,51 @@
+"""The numbers that exchange clients know, for our own words. Unlisted words have their family's number."""
+
+from __future__ import annotations
+
+from fairway.errors import FairwayError, InvalidMessage, Unavailable
+
+__all__ = ["numeric_code", "status_code"]
+
+UNKNOWN_OUTCOME, OVERLOADED, BAD_PARAMETER, BAD_SIGNATURE, BAD_SYMBOL = -1006, -1008, -1102, -1022, -1121
+NEW_ORDER_REJECTED, CANCEL_REJECTED, MARGIN, REDUCE_ONLY, NO_SUCH_ORDER = -2010, -2011, -2019, -2022, -2013
+FOK, POST_ONLY, PRICE_BAND, SIZE, TOO_MANY_ORDERS = -5021, -5022, -4131, -4003, -2025
+
+CODES = {
+    "market.unknown": BAD_SYMBOL,
+    "market.no_price": OVERLOADED,
+    "market.band": PRICE_BAND,
+    "market.size": SIZE,
+    "market.orders": TOO_MANY_ORDERS,
+    "order.count": TOO_MANY_ORDERS,
+    "order.lots": SIZE,
+    "order.limit": BAD_PARAMETER,
+    "order.margin": MARGIN,
+    "order.reserve": MARGIN,
+    "order.reduce_only": REDUCE_ONLY,
+    "order.unknown": NO_SUCH_ORDER,
+    "order.fok": FOK,
+    "order.post_only": POST_ONLY,
+    "channel.unknown": BAD_PARAMETER,
+    "channel.dropped_filled": CANCEL_REJECTED,
+    "channel.coverage": MARGIN,
+    "channel.room": NEW_ORDER_REJECTED,
+    "signature.invalid": BAD_SIGNATURE,
+    "signature.length": BAD_SIGNATURE,
+    "service.unknown": UNKNOWN_OUTCOME,
+}
+
+
+def numeric_code(error: FairwayError) -> int:
+    """The number for `error`'s word."""
+    if error.code in CODES:
+        return CODES[error.code]
+    if isinstance(error, Unavailable):
+        return OVERLOADED
+    return BAD_PARAMETER if isinstance(error, InvalidMessage) else NEW_ORDER_REJECTED
+
+
+def status_code(error: FairwayError) -> int:
+    """The HTTP status: 503 when we cannot, 404 for what is not there, else 400."""
+    if isinstance(error, Unavailable):
+        return 503
+    return 404 if error.code.endswith((".unknown", ".missing")) else 400

@@ -1,0 +1,252 @@
+"""The REST face: public market data, channels and proofs to look up, rounds of the oracle to hand in.
+
+Refusals are `{"code", "msg", "data"}`: the number that exchange clients know, a sentence, and our own stable word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get, post
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.params import Parameter
+
+from fairway import __version__
+from fairway.channel.machine import newest_b
+from fairway.errors import FairwayError, InvalidMessage, Rejected
+from fairway.exchange.event import Priced
+from fairway.exchange.ledger import BOND, FEES, INSURANCE
+from fairway.exchange.listing import Listing
+from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
+from fairway.service.api.shapes import (
+    Book,
+    ChannelState,
+    Funds,
+    Market,
+    OpenInterest,
+    Premium,
+    PublicFill,
+    RoundBody,
+    Settled,
+    Status,
+    Venue,
+)
+from fairway.service.house import House, wall_clock_ms
+from fairway.service.meter import resident_bytes
+
+__all__ = ["rest"]
+
+MAX_BODY = 64 * 1024
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+ChannelId = Annotated[str, Parameter(query="channelId", pattern="^[0-9a-f]{32}$")]
+Txid = Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")]
+
+
+def rest(house: House) -> Litestar:
+    """The application over `house`."""
+    return Litestar(
+        route_handlers=[
+            ping,
+            time,
+            exchange_info,
+            depth,
+            trades,
+            premium_index,
+            open_interest,
+            insurance,
+            channel_state,
+            settlement_proof,
+            oracle_round,
+            status,
+        ],
+        dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
+        exception_handlers={FairwayError: _refused, HTTPException: _bad_request},
+        openapi_config=OpenAPIConfig(title="Fairway", version=__version__, path="/v1/schema"),
+        request_max_body_size=MAX_BODY,
+        debug=False,
+    )
+
+
+@get("/v1/ping")
+async def ping() -> dict[str, str]:
+    """Whether the service is there."""
+    return {}
+
+
+@get("/v1/time")
+async def time() -> dict[str, int]:
+    """The service's clock, milliseconds since 1970."""
+    return {"serverTime": wall_clock_ms()}
+
+
+@get("/v1/exchangeInfo")
+async def exchange_info(house: House) -> Venue:
+    """The venue's rules and markets."""
+    rules = house.engine.rules
+    return Venue(
+        network=rules.network,
+        vault=rules.vault,
+        ratio=rules.ratio,
+        fine=str(rules.fine),
+        oracle_keys=[key.hex() for key in rules.oracle_keys],
+        oracle_threshold=rules.oracle_threshold,
+        symbols=[_market(listing) for listing in rules.listings],
+    )
+
+
+@get("/v1/depth")
+async def depth(house: House, symbol: str, limit: Limit = 100) -> Book:
+    """The best `limit` prices of each side."""
+    bids, asks = house.engine.venue.books[_listing(house, symbol).market].depth(limit)
+    return Book(
+        last_update_id=house.journal.newest.seq,
+        bids=[(str(price), str(lots)) for price, lots in bids],
+        asks=[(str(price), str(lots)) for price, lots in asks],
+    )
+
+
+@get("/v1/trades")
+async def trades(house: House, symbol: str, limit: Limit = 500) -> list[PublicFill]:
+    """The newest fills, oldest first."""
+    return [
+        PublicFill(fill.match_id, str(fill.price), str(fill.lots), fill.at_ms, is_buyer_maker=not fill.taker_buys)
+        for fill in house.tape.newest(_listing(house, symbol).market, limit)
+    ]
+
+
+@get("/v1/premiumIndex")
+async def premium_index(house: House, symbol: str) -> Premium:
+    """The newest round of the oracle in a market."""
+    newest = house.engine.venue.rounds.get(_listing(house, symbol).market)
+    if newest is None:
+        raise Rejected("market.no_price", "the oracle has not spoken in this market yet")
+    return Premium(
+        symbol, str(newest.mark), str(newest.index), str(newest.funding), round=newest.round, time=newest.at_ms
+    )
+
+
+@get("/v1/openInterest")
+async def open_interest(house: House, symbol: str) -> OpenInterest:
+    """The lots held long in a market."""
+    market = _listing(house, symbol).market
+    held = (account.positions.get(market) for account in house.engine.accounts.values())
+    lots = sum(each.position.lots for each in held if each is not None and each.position.s > 0)
+    return OpenInterest(symbol, str(lots), wall_clock_ms())
+
+
+@get("/v1/insurance")
+async def insurance(house: House) -> Funds:
+    """What stands behind the users."""
+    balances = house.engine.venue.ledger.balances
+    return Funds(str(balances[INSURANCE]), str(balances[BOND]), str(balances[FEES]))
+
+
+@get("/v1/channel/state")
+async def channel_state(house: House, channel_id: ChannelId) -> ChannelState:
+    """Where a channel stands, as of what is durable."""
+    channel = await house.sequencer.ask(lambda: house.engine.venue.channel(bytes.fromhex(channel_id)))
+    return ChannelState(
+        channel_id=channel_id,
+        phase=channel.phase.value,
+        key_a=channel.key_a.hex(),
+        key_b=channel.key_b.hex(),
+        seqno_a=channel.a.half.seqno if channel.a else 0,
+        seqno_b=newest_b(channel),
+        conditionals_a=channel.a_conditionals.root_hash().hex(),
+        conditionals_b=channel.b_conditionals.root_hash().hex(),
+    )
+
+
+@get("/v1/proofs/settlement")
+async def settlement_proof(house: House, txid: Txid) -> Settled:
+    """The public record of a settlement."""
+    record = house.proofs.get(bytes.fromhex(txid))
+    return Settled(txid, record.number, record.is_proved, record.is_ranged, record.tx.encode().hex())
+
+
+@post("/v1/oracle/round", status_code=200)
+async def oracle_round(house: House, request: Request[Any, Any, Any]) -> dict[str, int]:
+    """Hand in a round; answered once it is durable. Its signatures are its authorisation."""
+    try:
+        body = msgspec.json.decode(await request.body(), type=RoundBody)
+        signatures = {int(place): bytes.fromhex(signature) for place, signature in body.signatures.items()}
+        funding = int(body.funding)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidMessage("oracle.body", f"this is no round: {error}") from None
+    await house.sequencer.submit(
+        Priced(
+            at_ms=0,
+            market=body.market,
+            round=body.round,
+            round_ms=body.round_ms,
+            index=body.index,
+            mark=body.mark,
+            funding=funding,
+            signatures=signatures,
+        )
+    )
+    return {"round": body.round}
+
+
+@get("/v1/status")
+async def status(house: House) -> Status:
+    """What the service has done, and how fast lately."""
+    return Status(
+        version=__version__,
+        uptime_ms=house.meter.uptime_ms,
+        rss_bytes=resident_bytes(),
+        entries=house.journal.newest.seq + 1,
+        replayed_entries=house.replayed.entries,
+        replayed_checkpoints=house.replayed.checkpoints,
+        replay_ms=house.replayed.elapsed_ms,
+        sessions=len(house.hub.sessions),
+        channels=len(house.engine.channels),
+        unproved=house.provers.unproved,
+        unranged=house.provers.unranged,
+        totals=asdict(house.engine.venue.counts),
+        counters=dict(house.meter.counts),
+        rates=house.meter.rates(),
+    )
+
+
+def _listing(house: House, symbol: str) -> Listing:
+    for listing in house.engine.rules.listings:
+        if listing.instrument.symbol == symbol:
+            return listing
+    raise Rejected("market.unknown", "there is no such market", symbol=symbol[:32])
+
+
+def _market(listing: Listing) -> Market:
+    instrument, contract = listing.instrument, listing.contract
+    return Market(
+        symbol=instrument.symbol,
+        market=instrument.market_id,
+        contract_type="PERPETUAL",
+        payoff=contract.payoff.name.lower(),
+        unit=str(contract.unit),
+        min_lots=str(instrument.min_lots),
+        max_lots=str(instrument.max_lots),
+        lot_step=str(instrument.lot_step),
+        price_band_ppm=str(instrument.price_band),
+        max_orders=instrument.max_orders,
+        maker_fee_ppm=str(contract.maker_fee),
+        taker_fee_ppm=str(contract.taker_fee),
+        liquidation_fee_ppm=str(contract.liquidation_fee),
+        max_leverage=contract.max_leverage,
+    )
+
+
+def _refused(_request: Request[Any, Any, Any], error: FairwayError) -> Response[dict[str, Any]]:
+    return _refusal(status_code(error), numeric_code(error), error.message, error.code)
+
+
+def _bad_request(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    return _refusal(error.status_code, BAD_PARAMETER, error.detail, "rest.request")
+
+
+def _refusal(status: int, code: int, message: str, word: str) -> Response[dict[str, Any]]:
+    return Response({"code": code, "msg": message, "data": {"code": word}}, status_code=status)

@@ -1,0 +1,153 @@
+"""What REST answers with. Amounts are decimal strings: nano, lots, ticks and ppm, as the names say."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = [
+    "Book",
+    "ChannelState",
+    "Funds",
+    "Market",
+    "OpenInterest",
+    "Premium",
+    "PublicFill",
+    "RoundBody",
+    "Settled",
+    "Status",
+    "Venue",
+]
+
+
+class Shape(msgspec.Struct, frozen=True, rename="camel"):
+    """One JSON object."""
+
+
+class Market(Shape, frozen=True):
+    """One market's rules. Linear: `unit` nano per lot and tick; inverse: nano of one lot at a price of one tick."""
+
+    symbol: str
+    market: int
+    contract_type: str
+    payoff: str
+    unit: str
+    min_lots: str
+    max_lots: str
+    lot_step: str
+    price_band_ppm: str
+    max_orders: int
+    maker_fee_ppm: str
+    taker_fee_ppm: str
+    liquidation_fee_ppm: str
+    max_leverage: int
+
+
+class Venue(Shape, frozen=True):
+    """The venue's rules."""
+
+    network: int
+    vault: str
+    ratio: int
+    fine: str
+    oracle_keys: list[str]
+    oracle_threshold: int
+    symbols: list[Market]
+
+
+class Book(Shape, frozen=True):
+    """The best prices with their lots, best first."""
+
+    last_update_id: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+class PublicFill(Shape, frozen=True):
+    """One fill."""
+
+    id: int
+    price: str
+    qty: str
+    time: int
+    is_buyer_maker: bool
+
+
+class Premium(Shape, frozen=True):
+    """The newest round of the oracle."""
+
+    symbol: str
+    mark_price: str
+    index_price: str
+    funding_index: str
+    round: int
+    time: int
+
+
+class OpenInterest(Shape, frozen=True):
+    """The lots held long, which are the lots held short."""
+
+    symbol: str
+    open_interest: str
+    time: int
+
+
+class Funds(Shape, frozen=True):
+    """What stands behind the users: the insurance fund, the operator's bond, and the fees earned."""
+
+    insurance: str
+    bond: str
+    fees: str
+
+
+class ChannelState(Shape, frozen=True):
+    """Where a channel stands; no amounts, since anyone may ask."""
+
+    channel_id: str
+    phase: str
+    key_a: str
+    key_b: str
+    seqno_a: int
+    seqno_b: int
+    conditionals_a: str
+    conditionals_b: str
+
+
+class Settled(Shape, frozen=True):
+    """A settlement: `tx` is its public record in hexadecimal, with the proof in it once `proved`."""
+
+    txid: str
+    number: int
+    proved: bool
+    final: bool
+    tx: str
+
+
+class Status(Shape, frozen=True):
+    """What the service has done (`totals` since the founding, `counters` since its start) and how fast lately."""
+
+    version: str
+    uptime_ms: int
+    rss_bytes: int
+    entries: int
+    replayed_entries: int
+    replayed_checkpoints: int
+    replay_ms: int
+    sessions: int
+    channels: int
+    unproved: int
+    unranged: int
+    totals: dict[str, int]
+    counters: dict[str, int]
+    rates: dict[str, int]
+
+
+class RoundBody(Shape, frozen=True, forbid_unknown_fields=True):
+    """A signed round of the oracle: `signatures` maps the signer's place to his signature in hexadecimal."""
+
+    market: int
+    round: int
+    round_ms: int
+    index: int
+    mark: int
+    funding: int | str
+    signatures: dict[str, str]

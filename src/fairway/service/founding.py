@@ -1,0 +1,82 @@
+"""A venue's founding: the rules in DIR/venue.toml become entry 0 of the journal, and stay what they are.
+
+    network = -3                       # TON's global ID of the network
+    vault = "0:…"                      # the vault contract's raw address
+    oracle_keys = ["…", "…", "…"]      # Ed25519 public keys in hexadecimal
+    oracle_threshold = 2               # how many of them sign a round
+    ratio = 10                         # wrapped TON on the service's side for each one of the user's
+    fine = "0.5"                       # TON, the reserve in every channel that a stale close loses
+    patience_s = 600                   # how long a taker may leave a fill unsigned
+    pool_seed = "10000"                # TON
+    insurance_seed = "1000"            # TON
+
+The markets are those of DIR/markets.toml, or the standard ones where there is no such file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from fairway.crypto.keys import check_public_key
+from fairway.errors import FairwayError, Unavailable
+from fairway.exchange.event import Founded
+from fairway.exchange.listing import default_listings, parse_listings
+from fairway.units import parse_ton
+
+__all__ = ["VENUE", "read_founding"]
+
+VENUE = "venue.toml"
+MARKETS = "markets.toml"
+
+
+class Charter(msgspec.Struct, forbid_unknown_fields=True):
+    """DIR/venue.toml."""
+
+    network: int
+    vault: str
+    oracle_keys: list[str]
+    oracle_threshold: int
+    ratio: int
+    fine: str
+    patience_s: int
+    pool_seed: str
+    insurance_seed: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.oracle_threshold <= len(set(self.oracle_keys)) == len(self.oracle_keys):
+            raise ValueError("oracle_threshold must be met by distinct oracle_keys")
+        if self.ratio < 1 or self.patience_s < 1:
+            raise ValueError("ratio and patience_s are positive")
+
+
+def read_founding(folder: Path, secret: bytes, at_ms: int) -> Founded:
+    """The founding event that `folder` describes. Raises `Unavailable` with `venue.missing` or `venue.invalid`."""
+    try:
+        charter = msgspec.convert(tomllib.loads((folder / VENUE).read_text(encoding="utf-8")), Charter)
+        keys = [bytes.fromhex(key) for key in charter.oracle_keys]
+        for key in keys:
+            check_public_key(key)
+        markets = folder / MARKETS
+        return Founded(
+            at_ms=at_ms,
+            network=charter.network,
+            vault=charter.vault,
+            oracle_keys=keys,
+            oracle_threshold=charter.oracle_threshold,
+            listings=parse_listings(markets.read_text(encoding="utf-8")) if markets.exists() else default_listings(),
+            ratio=charter.ratio,
+            fine=parse_ton(charter.fine),
+            patience_ms=charter.patience_s * 1000,
+            pool_seed=parse_ton(charter.pool_seed),
+            insurance_seed=parse_ton(charter.insurance_seed),
+            secret=secret,
+        )
+    except FileNotFoundError:
+        raise Unavailable("venue.missing", f"there is no {folder / VENUE}, and no journal yet") from None
+    except FairwayError as error:
+        raise Unavailable("venue.invalid", f"{folder / VENUE}: {error.message}") from error
+    except (OSError, ValueError) as error:
+        raise Unavailable("venue.invalid", f"{folder / VENUE}: {error}") from error

@@ -1,0 +1,128 @@
+"""One service, put together: what `fairway serve` runs, and what a test runs in its own process.
+
+open()   lock the journal, found the venue or replay it
+run()    serve until `stop()`, or until our own fault or the disk stops us
+close()  prove what is left if asked, seal the journal
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from fairway.errors import Unavailable
+from fairway.exchange.engine import Engine
+from fairway.exchange.event import AnyEvent
+from fairway.service.desk import Desk
+from fairway.service.founding import read_founding
+from fairway.service.hub import Hub
+from fairway.service.journal import Journal
+from fairway.service.keys import Keyring
+from fairway.service.meter import Meter
+from fairway.service.perform import Hands, Helper
+from fairway.service.proofs import Proofs
+from fairway.service.prover import Provers
+from fairway.service.run import Replayed, Sequencer
+from fairway.service.tape import Tape
+
+__all__ = ["House", "Settings"]
+
+SAMPLE_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator chooses. `epoch` settlements are ranged together; `prove_at_exit` leaves none unproven."""
+
+    folder: Path
+    passphrase: bytes | None = field(default=None, repr=False)
+    workers: int = 1
+    epoch: int = 64
+    prove_at_exit: bool = False
+
+
+class House:
+    """A service that is open: its engine, its journal, and everyone who works on them."""
+
+    def __init__(self, settings: Settings, keyring: Keyring, journal: Journal, helpers: list[Helper]) -> None:
+        self.settings = settings
+        self.keyring = keyring
+        self.journal = journal
+        self.engine = Engine()
+        self.hub = Hub()
+        self.tape = Tape()
+        self.meter = Meter(wall_clock_ms)
+        self.provers = Provers(self._submit, settings.workers, settings.epoch)
+        self.proofs = Proofs()
+        aids: list[Helper] = [self.provers, self.proofs, *helpers]
+        hands = Hands(self.engine, keyring, self.hub, self.tape, self.meter, aids)
+        self.sequencer = Sequencer(self.engine, journal, hands, wall_clock_ms)
+        self.desk = Desk(self.engine, self.sequencer, journal, keyring, self.hub, hands)
+        self.replayed = Replayed(0, 0, 0)
+
+    @classmethod
+    def open(cls, settings: Settings, *helpers: Helper) -> Self:
+        """The service in `settings.folder`, its state as the journal has it; founded there if the journal is empty.
+
+        Raises `Unavailable` with a code of `keys`, `journal`, `files` or `venue`.
+        """
+        keyring = Keyring.open(settings.folder, settings.passphrase)
+        journal = Journal.open(settings.folder)
+        try:
+            house = cls(settings, keyring, journal, list(helpers))
+            if journal.newest.seq < 0:
+                founding = read_founding(settings.folder, keyring.pool_secret(), wall_clock_ms())
+                house.sequencer.found(founding)
+            house.replayed = house.sequencer.replay()
+        except BaseException:
+            journal.close()
+            raise
+        return house
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises what ended it early: `IllegalTransition`, or `Unavailable` from the journal."""
+        loop = asyncio.ensure_future(self.sequencer.run())
+        aids = [asyncio.ensure_future(self.provers.run()), asyncio.ensure_future(self._sample())]
+        try:
+            await asyncio.wait({loop, *aids}, return_when=asyncio.FIRST_COMPLETED)
+            for aid in aids:
+                if aid.done():
+                    aid.result()
+            await loop
+        finally:
+            for task in (loop, *aids):
+                task.cancel()
+            await asyncio.gather(loop, *aids, return_exceptions=True)
+            self.provers.close()
+
+    async def stop(self) -> None:
+        """Prove what is left if the settings say so, take no more wishes, and let `run` end after those queued."""
+        if self.settings.prove_at_exit:
+            with suppress(Unavailable):  # the loop has ended by itself
+                await self.provers.finish()
+        await self.sequencer.close()
+
+    def close(self, *, clean: bool) -> None:
+        """Seal the journal after a clean run; leave it to the next start otherwise."""
+        if clean:
+            self.sequencer.checkpoint()
+            self.journal.seal()
+        else:
+            self.journal.close()
+
+    async def _submit(self, event: AnyEvent) -> None:
+        await self.sequencer.submit(event)
+
+    async def _sample(self) -> None:
+        while True:
+            self.meter.sample()
+            await asyncio.sleep(SAMPLE_S)
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
