@@ -14,6 +14,7 @@ from pytoniq_core import Builder, Cell, Slice
 from pytoniq_core.boc.tvm_bitarray import TvmBitarray
 
 from fairway.errors import InvalidMessage
+from fairway.ton import boc
 
 __all__ = [
     "COINS_BOUND",
@@ -152,19 +153,14 @@ def to_cell(cell: AnyCell) -> Cell:
 
 def to_boc(cell: AnyCell) -> bytes:
     """`cell` and all below it as one bag of cells."""
-    return bytes(to_cell(cell).to_boc())
+    return boc.write(to_cell(cell))
 
 
-def from_boc(boc: bytes, max_bytes: int = MAX_BOC_BYTES) -> Cell:
-    """The one root cell of `boc`; any other bytes are `InvalidMessage` with `cells.boc`."""
-    if len(boc) > max_bytes:
-        raise InvalidMessage("cells.boc", "a bag of cells is larger than its place allows", bytes=len(boc))
-    try:
-        (root,) = Cell.from_boc(bytes(boc))
-    except Exception as error:
-        # The library raises whatever it happens to meet in foreign bytes.
-        raise InvalidMessage("cells.boc", "these bytes are not a bag of one cell") from error
-    return root
+def from_boc(data: bytes, max_bytes: int = MAX_BOC_BYTES) -> Cell:
+    """The one root cell of the bag `data`; any other bytes are `InvalidMessage` with `cells.boc`."""
+    if len(data) > max_bytes:
+        raise InvalidMessage("cells.boc", "a bag of cells is larger than its place allows", bytes=len(data))
+    return boc.read(data)
 
 
 def check_end(fields: Slice) -> None:
