@@ -7,8 +7,8 @@
     supply      wrapped units in being = units in channels + `sink`
     missing     units that should be burned and are not home yet
 
-Two laws hold after every move: supply = (λ+1)·tvl + missing, and free ≥ 0. The first is the burn rule, the second is why
-nobody is ever paid from another user's open deposit: the service's λ side is room to win in, not money.
+Two laws hold after every move: supply = (λ+1)·tvl + missing, and free ≥ 0. The first is the burn rule; the second is
+why nobody is ever paid from another user's open deposit: the service's λ side is room to win in, not money.
 
 Every function returns the new books; `Rejected` means that nothing changed.
 """
