@@ -16,14 +16,15 @@ def combine(scalars: bytes, points: bytes, /) -> bytes:
 
 def r1cs_prove(
     tape: bytes,
-    assignments: bytes,
     values: bytes,
     blindings: bytes,
+    commitments: bytes,
+    assignments: bytes,
     statement: bytes | None,
     entropy: bytes,
     /,
 ) -> bytes:
-    """A proof that the values satisfy the tape."""
+    """A proof that the secrets satisfy the tape; the commitments are taken as what the openings open."""
 
 def r1cs_verify_batch(items: list[tuple[bytes, bytes, bytes | None, bytes]], /) -> None:
     """Verify (tape, commitments, statement, proof) items together."""

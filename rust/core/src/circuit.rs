@@ -2,11 +2,11 @@
 //!
 //! Both run the same code, so that they cannot come to number multipliers or constraints differently.
 
+use curve25519_dalek::ristretto::CompressedRistretto;
 use curve25519_dalek::scalar::Scalar;
 use merlin::Transcript;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::encoding::Point;
 use crate::tape::{Linear, Operation, Tape, Token, Variable, RANGE_BITS};
 use crate::transcript::Protocol;
 use crate::Error;
@@ -67,10 +67,10 @@ pub struct Folded {
 
 /// A circuit while it unrolls.
 pub struct Circuit {
-    /// The openings of the commitments by their index on the tape, and then the wires; none for a verifier.
+    /// The value of every wire; a verifier has none.
     pub witness: Option<Witness>,
-    /// The absorbed commitments, in order, repeated where the tape repeats them.
-    pub committed: Vec<Point>,
+    /// Which commitments were absorbed, in order, by their index on the tape and repeated where it repeats them.
+    pub committed: Vec<usize>,
     /// How many multipliers there are.
     pub multipliers: usize,
     constraints: Vec<Linear>,
@@ -92,7 +92,7 @@ impl Circuit {
     pub fn first_phase(
         tape: &Tape,
         transcript: &mut Transcript,
-        commitments: &[Point],
+        commitments: &[CompressedRistretto],
         openings: Option<&Openings<'_>>,
     ) -> Result<Self, Error> {
         let mut circuit = Self {
@@ -107,8 +107,9 @@ impl Circuit {
         for operation in tape.operations() {
             match operation {
                 Operation::Commit(index) => {
-                    let point = *commitments.get(*index).ok_or(Error::TapeCommitment)?;
-                    circuit.commit(transcript, point, openings.map(|o| (o.values[*index], o.blindings[*index])));
+                    let point = commitments.get(*index).ok_or(Error::TapeCommitment)?;
+                    transcript.append_point(b"V", point);
+                    circuit.commit(*index, openings);
                 }
                 Operation::Multiply(left, right) => {
                     circuit.multiply(left, right);
@@ -175,12 +176,11 @@ impl Circuit {
         }
     }
 
-    fn commit(&mut self, transcript: &mut Transcript, point: Point, opening: Option<(Scalar, Scalar)>) {
-        transcript.append_point(b"V", &point.encoded);
-        self.committed.push(point);
-        if let (Some(witness), Some((value, blinding))) = (&mut self.witness, opening) {
-            witness.committed.push(value);
-            witness.blindings.push(blinding);
+    fn commit(&mut self, index: usize, openings: Option<&Openings<'_>>) {
+        self.committed.push(index);
+        if let (Some(witness), Some(openings)) = (&mut self.witness, openings) {
+            witness.committed.push(openings.values[index]);
+            witness.blindings.push(openings.blindings[index]);
         }
     }
 

@@ -46,6 +46,11 @@ pub fn points(bytes: &[u8]) -> Result<Vec<Point>, Error> {
     elements(bytes)?.map(point).collect()
 }
 
+/// Encodings that stand end to end, not yet known to be points.
+pub(crate) fn encodings(bytes: &[u8]) -> Result<Vec<CompressedRistretto>, Error> {
+    Ok(elements(bytes)?.map(CompressedRistretto).collect())
+}
+
 fn elements(bytes: &[u8]) -> Result<impl Iterator<Item = [u8; ELEMENT_BYTES]> + '_, Error> {
     if bytes.len() % ELEMENT_BYTES != 0 {
         return Err(Error::Length);

@@ -30,7 +30,13 @@ pub(crate) struct Unfolding {
     pub(crate) factors: Vec<Scalar>,
 }
 
-/// The two vectors and their generators while they fold. `g_factors` and `h_factors` are still to be multiplied in.
+/// How many generators are summed to one at a time: summing two by two costs more than a few longer rounds.
+const SUMMED_TOGETHER: usize = 8;
+
+/// The two vectors and their generators while they fold.
+///
+/// The generators are folded late: `G_j` is the sum of `g_factors[i]·g[i]` over all `i` congruent to `j` modulo the
+/// vectors' length, and likewise `H_j`.
 pub(crate) struct Vectors {
     pub(crate) a: Vec<Scalar>,
     pub(crate) b: Vec<Scalar>,
@@ -63,7 +69,8 @@ impl InnerProduct {
             challenges.push(transcript.challenge(b"u"));
         }
         let mut inverses = challenges.clone();
-        let all_inverse = Scalar::batch_invert(&mut inverses);
+        // Inverting nothing costs as much as inverting something.
+        let all_inverse = if inverses.is_empty() { Scalar::ONE } else { Scalar::batch_invert(&mut inverses) };
 
         let squares: Vec<Scalar> = challenges.iter().map(|u| u * u).collect();
         let mut factors = Vec::with_capacity(length);
@@ -103,41 +110,51 @@ pub(crate) fn prove(transcript: &mut Transcript, q: &RistrettoPoint, mut vectors
 impl Vectors {
     /// `L = ⟨a_lo, G_hi⟩ + ⟨b_hi, H_lo⟩ + ⟨a_lo, b_hi⟩·Q` and `R`, its mirror.
     fn cross_terms(&self, q: &RistrettoPoint) -> (RistrettoPoint, RistrettoPoint) {
-        let half = self.a.len() / 2;
-        let (low, high) = (0..half, half..2 * half);
-        let cross = |ours: core::ops::Range<usize>, theirs: core::ops::Range<usize>| {
-            let (a, b) = (&self.a[ours.clone()], &self.b[theirs.clone()]);
-            let a_scaled = a.iter().zip(&self.g_factors[theirs.clone()]).map(|(a, factor)| a * factor);
-            let b_scaled = b.iter().zip(&self.h_factors[ours.clone()]).map(|(b, factor)| b * factor);
-            RistrettoPoint::vartime_multiscalar_mul(
-                a_scaled.chain(b_scaled).chain(once(inner_product(a, b))),
-                self.g[theirs].iter().chain(&self.h[ours]).chain(once(q)),
-            )
-        };
-        (cross(low.clone(), high.clone()), cross(high, low))
+        let (a_low, a_high) = self.a.split_at(self.a.len() / 2);
+        let (b_low, b_high) = self.b.split_at(self.b.len() / 2);
+        (self.cross_term(a_low, b_high, true, q), self.cross_term(a_high, b_low, false, q))
     }
 
-    /// Halve everything by the challenge `u`.
+    /// `a` over the high half of `G` (or the low one) and `b` over the other half of `H`.
+    fn cross_term(&self, a: &[Scalar], b: &[Scalar], a_on_high: bool, q: &RistrettoPoint) -> RistrettoPoint {
+        let length = self.a.len();
+        let is_high = |i: usize| i % length >= length / 2;
+        let over = |wanted: bool| (0..self.g.len()).filter(move |i| is_high(*i) == wanted);
+        let g = over(a_on_high).map(|i| (self.g_factors[i] * a[i % a.len()], &self.g[i]));
+        let h = over(!a_on_high).map(|i| (self.h_factors[i] * b[i % b.len()], &self.h[i]));
+        let (scalars, points): (Vec<Scalar>, Vec<&RistrettoPoint>) =
+            g.chain(h).chain(once((inner_product(a, b), q))).unzip();
+        RistrettoPoint::vartime_multiscalar_mul(scalars, points)
+    }
+
+    /// Halve everything by the challenge `u`; the generators only in name, until enough rounds have come together.
     fn fold(&mut self, u: &Scalar) {
         let half = self.a.len() / 2;
         let inverse = u.invert();
+        for i in 0..self.g.len() {
+            let (on_g, on_h) = if i % (2 * half) < half { (&inverse, u) } else { (u, &inverse) };
+            self.g_factors[i] *= on_g;
+            self.h_factors[i] *= on_h;
+        }
         for i in 0..half {
             self.a[i] = self.a[i] * u + self.a[i + half] * inverse;
             self.b[i] = self.b[i] * inverse + self.b[i + half] * u;
-            self.g[i] = RistrettoPoint::vartime_multiscalar_mul(
-                [inverse * self.g_factors[i], u * self.g_factors[i + half]],
-                [self.g[i], self.g[i + half]],
-            );
-            self.h[i] = RistrettoPoint::vartime_multiscalar_mul(
-                [u * self.h_factors[i], inverse * self.h_factors[i + half]],
-                [self.h[i], self.h[i + half]],
-            );
         }
         self.a.truncate(half);
         self.b.truncate(half);
-        self.g.truncate(half);
-        self.h.truncate(half);
-        self.g_factors = vec![Scalar::ONE; half];
-        self.h_factors = vec![Scalar::ONE; half];
+        if half > 1 && self.g.len() == half * SUMMED_TOGETHER {
+            self.g = summed(&self.g, &self.g_factors, half);
+            self.h = summed(&self.h, &self.h_factors, half);
+            self.g_factors = vec![Scalar::ONE; half];
+            self.h_factors = vec![Scalar::ONE; half];
+        }
     }
+}
+
+/// The generators that are congruent modulo `length`, summed with their factors.
+fn summed(generators: &[RistrettoPoint], factors: &[Scalar], length: usize) -> Vec<RistrettoPoint> {
+    let every = |from| (from..generators.len()).step_by(length);
+    let sum =
+        |j| RistrettoPoint::vartime_multiscalar_mul(every(j).map(|i| factors[i]), every(j).map(|i| generators[i]));
+    (0..length).map(sum).collect()
 }

@@ -24,8 +24,7 @@ fn random_circuits_prove_and_verify_in_both_directions() {
     for seed in 0..CIRCUITS {
         let mut rng = StdRng::seed_from_u64(seed);
         let circuit = random_circuit(&mut rng);
-        let (values, blindings) = (encoded(&circuit.values), encoded(&circuit.blindings));
-        let commitments = pedersen::commit_batch(&values, &blindings).unwrap();
+        let commitments = circuit.commitments();
         let item = |proof| r1cs::Item {
             tape: &circuit.tape,
             commitments: &commitments,
@@ -33,9 +32,7 @@ fn random_circuits_prove_and_verify_in_both_directions() {
             proof,
         };
 
-        let assignments = encoded(&circuit.assignments);
-        let ours =
-            r1cs::prove(&circuit.tape, &assignments, &values, &blindings, Statement::Compatible, rng.gen()).unwrap();
+        let ours = circuit.prove(Statement::Compatible, rng.gen()).unwrap();
         assert!(published::verify(&circuit.tape, &points(&commitments), &ours), "circuit {seed}: ours to theirs");
         assert_eq!(r1cs::verify_batch(&[item(&ours)]), Ok(()), "circuit {seed}: ours to ours");
 

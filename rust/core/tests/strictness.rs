@@ -21,10 +21,8 @@ struct Proven {
 
 impl Proven {
     fn new(builder: &Builder) -> Self {
-        let (values, blindings) = (encoded(&builder.values), encoded(&builder.blindings));
-        let commitments = pedersen::commit_batch(&values, &blindings).unwrap();
-        let assignments = encoded(&builder.assignments);
-        let proof = r1cs::prove(&builder.tape, &assignments, &values, &blindings, STATEMENT, [7; 32]).unwrap();
+        let commitments = builder.commitments();
+        let proof = builder.prove(STATEMENT, [7; 32]).unwrap();
         Self { tape: builder.tape.clone(), commitments, proof }
     }
 
@@ -154,14 +152,11 @@ fn values_that_do_not_satisfy_the_tape_are_not_proven() {
     let mut rng = StdRng::seed_from_u64(1);
     let mut refused = 0;
     for _ in 0..40 {
-        let circuit = random_circuit(&mut rng);
-        let mut values = circuit.values.clone();
-        values[0] += Scalar::ONE;
-        let (values, blindings) = (encoded(&values), encoded(&circuit.blindings));
-        let assignments = encoded(&circuit.assignments);
-        match r1cs::prove(&circuit.tape, &assignments, &values, &blindings, STATEMENT, [0; 32]) {
+        let mut circuit = random_circuit(&mut rng);
+        circuit.values[0] += Scalar::ONE;
+        match circuit.prove(STATEMENT, [0; 32]) {
             Ok(proof) => {
-                let commitments = pedersen::commit_batch(&values, &blindings).unwrap();
+                let commitments = circuit.commitments();
                 let item =
                     r1cs::Item { tape: &circuit.tape, commitments: &commitments, statement: STATEMENT, proof: &proof };
                 assert_eq!(r1cs::verify_batch(&[item]), Ok(()));
@@ -177,21 +172,14 @@ fn values_that_do_not_satisfy_the_tape_are_not_proven() {
 
 #[test]
 fn equal_inputs_give_equal_proofs_and_any_change_gives_other_masks() {
-    let mut rng = StdRng::seed_from_u64(2);
-    let circuit = random_circuit(&mut rng);
-    let prove = |blindings: &[Scalar], statement, entropy| {
-        let (values, assignments) = (encoded(&circuit.values), encoded(&circuit.assignments));
-        r1cs::prove(&circuit.tape, &assignments, &values, &encoded(blindings), statement, entropy).unwrap()
-    };
-    let first = prove(&circuit.blindings, STATEMENT, [1; 32]);
-    assert_eq!(first, prove(&circuit.blindings, STATEMENT, [1; 32]));
-    let mut blindings = circuit.blindings.clone();
-    blindings[0] += Scalar::ONE;
-    for other in [
-        prove(&circuit.blindings, STATEMENT, [2; 32]),
-        prove(&circuit.blindings, Statement::Strict(b"other"), [1; 32]),
-        prove(&blindings, STATEMENT, [1; 32]),
-    ] {
+    let mut circuit = random_circuit(&mut StdRng::seed_from_u64(2));
+    let first = circuit.prove(STATEMENT, [1; 32]).unwrap();
+    assert_eq!(first, circuit.prove(STATEMENT, [1; 32]).unwrap());
+    let other_entropy = circuit.prove(STATEMENT, [2; 32]).unwrap();
+    let other_statement = circuit.prove(Statement::Strict(b"other"), [1; 32]).unwrap();
+    circuit.blindings[0] += Scalar::ONE;
+    let other_witness = circuit.prove(STATEMENT, [1; 32]).unwrap();
+    for other in [other_entropy, other_statement, other_witness] {
         assert_ne!(first[1..33], other[1..33], "the first commitment must be masked anew");
     }
 }

@@ -47,22 +47,24 @@ fn combine<'py>(py: Python<'py>, scalars: &[u8], points: &[u8]) -> PyResult<Boun
     Ok(PyBytes::new(py, &sum))
 }
 
-/// A proof that the values satisfy the tape.
+/// A proof that the secrets satisfy the tape.
 #[pyfunction]
-#[pyo3(name = "r1cs_prove", signature = (tape, assignments, values, blindings, statement, entropy, /))]
+#[pyo3(signature = (tape, values, blindings, commitments, assignments, statement, entropy, /))]
+#[allow(clippy::too_many_arguments)]
 fn r1cs_prove<'py>(
     py: Python<'py>,
     tape: &[u8],
-    assignments: &[u8],
     values: &[u8],
     blindings: &[u8],
+    commitments: &[u8],
+    assignments: &[u8],
     statement: Option<&[u8]>,
     entropy: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
     let entropy = self::entropy(entropy)?;
+    let secrets = r1cs::Secrets { values, blindings, commitments, assignments };
     let statement = Statement::from(statement);
-    let proof =
-        py.allow_threads(|| r1cs::prove(tape, assignments, values, blindings, statement, entropy)).map_err(refused)?;
+    let proof = py.allow_threads(|| r1cs::prove(tape, &secrets, statement, entropy)).map_err(refused)?;
     Ok(PyBytes::new(py, &proof))
 }
 

@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 from fairway import _core
 from fairway.crypto._boundary import translated
-from fairway.crypto.pedersen import Opening, encode_openings
+from fairway.crypto.pedersen import Opening, commit_all, encode_openings
 from fairway.crypto.scalars import to_bytes
 from fairway.errors import InvalidMessage, Rejected
 
@@ -198,9 +198,10 @@ def prove(tape: Tape, openings: Sequence[Opening], statement: bytes | None, entr
     """
     if len(entropy) != ENTROPY_BYTES:
         raise InvalidMessage("proof.entropy_length", "proving takes 32 bytes of entropy", length=len(entropy))
+    commitments = b"".join(commit_all(openings))
     values, blindings = encode_openings(openings)
     with translated():
-        return _core.r1cs_prove(tape.encoded(), tape.assignments(), values, blindings, statement, entropy)
+        return _core.r1cs_prove(tape.encoded(), values, blindings, commitments, tape.assignments(), statement, entropy)
 
 
 def verify(tape: Tape, commitments: Sequence[bytes], statement: bytes | None, proof: bytes) -> None:

@@ -11,5 +11,5 @@ mod proof;
 mod prove;
 mod verify;
 
-pub use prove::prove;
+pub use prove::{prove, Secrets};
 pub use verify::{verify_batch, Item};

@@ -11,43 +11,54 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::proof::{ONE_PHASE, TWO_PHASE};
 use crate::circuit::{Circuit, Openings, Witness};
-use crate::encoding::{self, Point, ELEMENT_BYTES};
+use crate::encoding::{self, ELEMENT_BYTES};
 use crate::generators::{blind, chain, commit, value_base, Chain};
 use crate::inner_product::{self, Vectors};
 use crate::tape::Tape;
 use crate::transcript::{for_r1cs, Protocol, Statement};
-use crate::vectors::{evaluate, inner_product, powers};
+use crate::vectors::{evaluate, inner_product, inverse_powers, powers};
 use crate::Error;
 
-/// A proof that the openings and assignments satisfy the tape.
+/// What a prover knows, each part end to end.
+#[derive(Clone, Copy)]
+pub struct Secrets<'a> {
+    /// The value of each commitment that the tape names by index.
+    pub values: &'a [u8],
+    /// Their blindings.
+    pub blindings: &'a [u8],
+    /// The commitments themselves, which whoever opens them has: to make them again would take as long as the rest.
+    pub commitments: &'a [u8],
+    /// The value of each free wire of the tape, in order.
+    pub assignments: &'a [u8],
+}
+
+/// A proof that the secrets satisfy the tape.
 ///
-/// `values` and `blindings` open the commitments that the tape names by index; `assignments` are its free wires.
+/// With commitments that the values and blindings do not open, the proof will not verify.
 pub fn prove(
     tape: &[u8],
-    assignments: &[u8],
-    values: &[u8],
-    blindings: &[u8],
+    secrets: &Secrets<'_>,
     statement: Statement<'_>,
     entropy: [u8; ELEMENT_BYTES],
 ) -> Result<Vec<u8>, Error> {
     let tape = Tape::parse(tape)?;
-    let assignments = Zeroizing::new(encoding::scalars(assignments)?);
-    let values = Zeroizing::new(encoding::scalars(values)?);
-    let blindings = Zeroizing::new(encoding::scalars(blindings)?);
-    if values.len() != blindings.len() {
+    let values = Zeroizing::new(encoding::scalars(secrets.values)?);
+    let blindings = Zeroizing::new(encoding::scalars(secrets.blindings)?);
+    let assignments = Zeroizing::new(encoding::scalars(secrets.assignments)?);
+    let commitments = encoding::encodings(secrets.commitments)?;
+    if values.len() != blindings.len() || values.len() != commitments.len() {
         return Err(Error::Mismatch);
     }
     if assignments.len() != tape.free_wires() {
         return Err(Error::WitnessCount);
     }
-    let commitments: Vec<Point> = values.iter().zip(blindings.iter()).map(|(v, b)| commit(v, b).into()).collect();
     let openings = Openings { values: &values, blindings: &blindings, assignments: &assignments };
     prove_openings(&tape, &commitments, &openings, statement, entropy)
 }
 
 fn prove_openings(
     tape: &Tape,
-    commitments: &[Point],
+    commitments: &[CompressedRistretto],
     openings: &Openings<'_>,
     statement: Statement<'_>,
     entropy: [u8; ELEMENT_BYTES],
@@ -57,7 +68,7 @@ fn prove_openings(
     let first = circuit.multipliers;
     let padded = (first + tape.second_phase_multipliers()).next_power_of_two();
     let generators = chain(0, padded)?;
-    let mut rng = transcript.prover_rng(entropy, &secrets(openings));
+    let mut rng = transcript.prover_rng(entropy, &all_of(openings));
 
     let mut proof = vec![if tape.second_phase_multipliers() > 0 { TWO_PHASE } else { ONE_PHASE }];
     let masks1 = Masks::draw(&mut rng, first);
@@ -88,7 +99,7 @@ fn witness(circuit: &Circuit) -> Result<&Witness, Error> {
     circuit.witness.as_ref().ok_or(Error::WitnessCount)
 }
 
-fn secrets(openings: &Openings<'_>) -> Zeroizing<Vec<Scalar>> {
+fn all_of(openings: &Openings<'_>) -> Zeroizing<Vec<Scalar>> {
     Zeroizing::new([openings.values, openings.blindings, openings.assignments].concat())
 }
 
@@ -231,7 +242,7 @@ fn argue(
     let z = transcript.challenge(b"z");
     let folded = circuit.folded(&z);
     let y_powers: Vec<Scalar> = powers(y).take(padded).collect();
-    let y_inverses: Vec<Scalar> = powers(y.invert()).take(padded).collect();
+    let y_inverses = inverse_powers(&y, padded);
     let polynomials = polynomials(witness, masks, &folded, &y_powers, &y_inverses);
 
     let t = polynomials.product();

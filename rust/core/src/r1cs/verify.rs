@@ -2,7 +2,7 @@
 
 use core::iter::{repeat, repeat_n};
 
-use curve25519_dalek::ristretto::CompressedRistretto;
+use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity;
 use merlin::Transcript;
@@ -10,10 +10,10 @@ use merlin::Transcript;
 use super::proof::{Proof, Wires};
 use crate::batch::{self, Check, Indexed, Weights};
 use crate::circuit::{Circuit, Folded};
-use crate::encoding;
+use crate::encoding::{self, Point};
 use crate::tape::Tape;
 use crate::transcript::{for_r1cs, Protocol, Statement};
-use crate::vectors::{inner_product, powers};
+use crate::vectors::{inner_product, inverse_powers};
 use crate::Error;
 
 /// One proof, and what it is a proof of.
@@ -59,8 +59,9 @@ struct Challenges {
 fn check(item: &Item<'_>, r: &Scalar) -> Result<Check, Error> {
     let tape = Tape::parse(item.tape)?;
     let commitments = encoding::points(item.commitments)?;
+    let encodings: Vec<CompressedRistretto> = commitments.iter().map(|point| point.encoded).collect();
     let mut transcript = for_r1cs(item.statement);
-    let mut circuit = Circuit::first_phase(&tape, &mut transcript, &commitments, None)?;
+    let mut circuit = Circuit::first_phase(&tape, &mut transcript, &encodings, None)?;
     let first_multipliers = circuit.multipliers;
     let padded = (first_multipliers + tape.second_phase_multipliers()).next_power_of_two();
     let proof = Proof::parse(item.proof, tape.second_phase_multipliers() > 0, padded)?;
@@ -70,7 +71,10 @@ fn check(item: &Item<'_>, r: &Scalar) -> Result<Check, Error> {
     append_wires(&mut transcript, [b"A_I2", b"A_O2", b"S2"], proof.second.as_ref());
     let challenges = draw(&mut transcript, &proof);
     let folded = circuit.folded(&challenges.z);
-    Ok(sum(&proof, &circuit, folded, first_multipliers, padded, &challenges, r, &mut transcript))
+    let mut check = sum(&proof, &folded, first_multipliers, padded, &challenges, r, &mut transcript);
+    let factor = r * challenges.x * challenges.x;
+    check.terms.extend(committed_terms(&circuit, &folded, &commitments, &factor));
+    Ok(check)
 }
 
 fn append_wires(transcript: &mut Transcript, labels: [&'static [u8]; 3], wires: Option<&Wires>) {
@@ -97,12 +101,24 @@ fn draw(transcript: &mut Transcript, proof: &Proof) -> Challenges {
     Challenges { y, z, u, x, w }
 }
 
+/// The commitments with `factor` and what the constraints make of them; a repeated one counts once.
+fn committed_terms<'a>(
+    circuit: &Circuit,
+    folded: &Folded,
+    commitments: &'a [Point],
+    factor: &Scalar,
+) -> impl Iterator<Item = (Scalar, RistrettoPoint)> + 'a {
+    let mut factors = vec![Scalar::ZERO; commitments.len()];
+    for (index, weight) in circuit.committed.iter().zip(&folded.committed) {
+        factors[*index] += factor * weight;
+    }
+    factors.into_iter().zip(commitments.iter().map(|point| point.element))
+}
+
 /// The equation of the polynomials, times `r`, plus the equation of the inner product.
-#[allow(clippy::too_many_arguments)]
 fn sum(
     proof: &Proof,
-    circuit: &Circuit,
-    folded: Folded,
+    folded: &Folded,
     first_multipliers: usize,
     padded: usize,
     challenges: &Challenges,
@@ -112,16 +128,16 @@ fn sum(
     let Challenges { y, u, x, w, .. } = challenges;
     let (a, b) = (proof.inner_product.a, proof.inner_product.b);
     let unfolding = proof.inner_product.unfold(transcript);
-    let y_inverse: Vec<Scalar> = powers(y.invert()).take(padded).collect();
+    let y_inverse = inverse_powers(y, padded);
 
     let right: Vec<Scalar> = folded.right.iter().zip(&y_inverse).map(|(w_r, inverse)| w_r * inverse).collect();
     let delta = inner_product(&right, &folded.left);
     let phases: Vec<Scalar> = repeat_n(Scalar::ONE, first_multipliers).chain(repeat(*u)).take(padded).collect();
 
-    let padded_with_zeros = |wires: Vec<Scalar>| wires.into_iter().chain(repeat(Scalar::ZERO));
-    let g = padded_with_zeros(right).zip(&phases).zip(&unfolding.factors);
+    let padded_with_zeros = |wires| Iterator::chain(<[Scalar]>::iter(wires), repeat(&Scalar::ZERO));
+    let g = padded_with_zeros(&right).zip(&phases).zip(&unfolding.factors);
     let g = g.map(|((right, phase), s)| phase * (x * right - a * s)).collect();
-    let h = padded_with_zeros(folded.left).zip(padded_with_zeros(folded.output));
+    let h = padded_with_zeros(&folded.left).zip(padded_with_zeros(&folded.output));
     let h = h.zip(&y_inverse).zip(&phases).zip(unfolding.factors.iter().rev());
     let h = h
         .map(|((((left, output), inverse), phase), s)| phase * (inverse * (x * left + output - b * s) - Scalar::ONE))
@@ -138,7 +154,6 @@ fn sum(
         }
     }
     let rx2 = r * x2;
-    terms.extend(folded.committed.iter().zip(&circuit.committed).map(|(w_v, point)| (rx2 * w_v, point.element)));
     let powers_of_x = [r * x, rx2 * x, rx2 * x2, rx2 * x3, rx2 * x2 * x2];
     terms.extend(powers_of_x.into_iter().zip(&proof.coefficients).map(|(power, point)| (power, point.element)));
 

@@ -2,7 +2,10 @@
 #![allow(dead_code)] // each test crate uses its own part
 
 use curve25519_dalek::scalar::Scalar;
+use fairway_core::r1cs::{self, Secrets};
 use fairway_core::tape::Variable;
+use fairway_core::transcript::Statement;
+use fairway_core::{pedersen, Error};
 use rand::rngs::StdRng;
 use rand::Rng;
 
@@ -25,6 +28,20 @@ impl Builder {
         self.values.push(value);
         self.blindings.push(blinding);
         self.values.len() - 1
+    }
+
+    pub fn commitments(&self) -> Vec<u8> {
+        pedersen::commit_batch(&encoded(&self.values), &encoded(&self.blindings)).unwrap()
+    }
+
+    pub fn prove(&self, statement: Statement<'_>, entropy: [u8; 32]) -> Result<Vec<u8>, Error> {
+        let secrets = Secrets {
+            values: &encoded(&self.values),
+            blindings: &encoded(&self.blindings),
+            commitments: &self.commitments(),
+            assignments: &encoded(&self.assignments),
+        };
+        r1cs::prove(&self.tape, &secrets, statement, entropy)
     }
 
     pub fn commit(&mut self, index: usize) -> Variable {
