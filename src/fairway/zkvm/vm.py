@@ -97,8 +97,8 @@ class Machine:
 def run(instructions: Sequence[Instruction], delegate: Delegate, inputs: Sequence[Item] = ()) -> Circuit:
     """The circuit that a program makes of its inputs. Errors: `InvalidMessage`."""
     machine = Machine(delegate, inputs)
-    for _ in _stepped(machine, instructions):
-        pass
+    for instruction in _bounded(instructions):
+        machine.step(instruction)
     return machine.circuit()
 
 
@@ -107,16 +107,15 @@ def trace(
 ) -> Iterator[tuple[Instruction, tuple[Item, ...]]]:
     """Each instruction with the stack (bottom first) that it leaves."""
     machine = Machine(delegate, inputs)
-    for instruction in _stepped(machine, instructions):
+    for instruction in _bounded(instructions):
+        machine.step(instruction)
         yield instruction, tuple(machine.stack)
 
 
-def _stepped(machine: Machine, instructions: Sequence[Instruction]) -> Iterator[Instruction]:
+def _bounded(instructions: Sequence[Instruction]) -> Sequence[Instruction]:
     if len(instructions) > INSTRUCTION_BOUND:
         raise InvalidMessage("zkvm.instruction_bound", "the program is too long", bound=INSTRUCTION_BOUND)
-    for instruction in instructions:
-        machine.step(instruction)
-        yield instruction
+    return instructions
 
 
 def _push(machine: Machine, operand: object) -> None:
