@@ -1,0 +1,1 @@
+"""The offline verifier: re-executes a journal and names the first lie."""

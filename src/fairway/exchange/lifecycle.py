@@ -40,6 +40,8 @@ def fund_channel(venue: Venue, turn: Turn, event: Funded) -> None:
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
     if channel.phase not in {Phase.AGREED, Phase.OPEN} or event.deposit_a < account.deposit:
         raise Rejected("channel.phase", "the channel takes no deposit now", phase=channel.phase)
+    if event.deposit_b != venue.rules.ratio * event.deposit_a:
+        raise Rejected("channel.deposit", "the vault wraps both sides at one ratio", ratio=venue.rules.ratio)
     fund(channel, event.deposit_a, event.deposit_b)
     venue.ledger.move(WORLD, user(event.channel_id), event.deposit_a - account.deposit, "deposit")
     account.deposit = event.deposit_a

@@ -1,0 +1,195 @@
+"""Re-execution of a journal, entry by entry, with everything checked that the running service took on trust.
+
+The service checks signatures before it writes and proofs before it takes them; the examiner believes neither. It asks
+of every entry: is it next in the hash chain, does it decode, did whoever is said to have signed it sign it, do the
+rules allow it, does the state keep its identities, do the proofs verify, do pool and notes chain, was each payout what
+the channel and its liens say? The first `no` ends the audit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fairway.errors import FairwayError, InvalidMessage
+from fairway.exchange.effect import AnyEffect, ProveSettlement, SignClose
+from fairway.exchange.engine import Engine
+from fairway.exchange.entry import GENESIS, Entry, entry_hash
+from fairway.exchange.event import AnyEvent, Closed, EpochProved, Founded, Proved, RateSet, decode, encode
+from fairway.settlement.chain import PublicBooks
+from fairway.settlement.epoch import EpochProof, verify_epoch
+from fairway.settlement.note import OrderTx
+from fairway.settlement.proof import verify_batch
+from fairway.settlement.settlement import Settlement, SettlementTx
+
+__all__ = ["Examiner", "Lie", "Tally"]
+
+BATCH = 64
+"""Proofs verified together; a bad one is named all the same."""
+
+
+class Lie(FairwayError):
+    """Entry `seq` is wrong; `code` and the message say why."""
+
+    def __init__(self, seq: int, code: str, message: str) -> None:
+        super().__init__(code, f"entry {seq}: {message}", seq=seq)
+        self.seq = seq
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an audit has looked at so far."""
+
+    entries: int = 0
+    signatures: int = 0
+    settlements: int = 0
+    proofs: int = 0
+    epochs: int = 0
+    ranged_values: int = 0
+    payouts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A settlement as re-executed, waiting for the proof that the journal brings later."""
+
+    seq: int
+    settlement: Settlement
+    published: tuple[OrderTx, ...]
+
+
+@dataclass(slots=True)
+class Examiner:
+    """One audit under way. Feed it every entry in order, then `finish`."""
+
+    engine: Engine = field(default_factory=Engine)
+    tally: Tally = field(default_factory=Tally)
+    _previous: bytes = GENESIS
+    _pending: dict[bytes, _Pending] = field(default_factory=dict)
+    _records: list[tuple[OrderTx | SettlementTx, ...]] = field(default_factory=list)
+    _unverified: list[tuple[int, SettlementTx]] = field(default_factory=list)
+    _books: PublicBooks | None = None
+    _liens: dict[bytes, dict[int, int]] = field(default_factory=dict)
+    _agreed: dict[bytes, int] = field(default_factory=dict)
+
+    def feed(self, entry: Entry) -> list[AnyEffect]:
+        """Examine the next entry; raises `Lie`. Returns what the engine did about it, for further comparison."""
+        seq = self.tally.entries
+        if entry.seq != seq or entry.hash != entry_hash(self._previous, seq, entry.payload):
+            raise Lie(seq, "audit.chain", "the entry is not the one that was written here")
+        event = _decoded(seq, entry.payload)
+        try:
+            self.engine.authenticate(event)
+            effects = self.engine.apply(event)
+            self._follow(seq, event, effects)
+        except Lie:
+            raise
+        except FairwayError as error:
+            raise Lie(seq, error.code, error.message) from error
+        except (ArithmeticError, ValueError, TypeError, LookupError) as error:
+            raise Lie(seq, "audit.value", f"a value of the entry is impossible: {error}") from error
+        self._previous = entry.hash
+        self.tally.entries += 1
+        return effects
+
+    def finish(self) -> Tally:
+        """Verify what waits in batches; every settlement must have its proof and stand in an epoch."""
+        self._verify()
+        if self._pending:
+            first = min(self._pending.values(), key=lambda pending: pending.seq)
+            raise Lie(first.seq, "audit.unproven", "a settlement of this entry was never proven")
+        venue = self.engine.venue
+        if venue.final != venue.settling.count:
+            raise Lie(self.tally.entries - 1, "audit.epoch", f"settlements from {venue.final} on are in no epoch")
+        if not venue.lend_state_matches_channels():
+            raise Lie(self.tally.entries - 1, "audit.lend_state", "lendState is not what the channels say")
+        return self.tally
+
+    def _follow(self, seq: int, event: AnyEvent, effects: list[AnyEffect]) -> None:
+        for effect in effects:
+            if isinstance(effect, ProveSettlement):
+                self._settled(seq, effect)
+            elif isinstance(effect, SignClose):
+                account = self.engine.accounts[effect.channel_id]
+                self._agreed[effect.channel_id] = account.balance
+        match event:
+            case Founded():
+                self._books = PublicBooks(self.engine.venue.settling.pool.commitment)
+            case Proved():
+                self._proved(seq, event)
+            case EpochProved():
+                self._epoch(seq, event)
+            case RateSet():
+                self._liens.setdefault(event.channel_id, {})[event.match_id] = event.owed
+            case Closed():
+                self._paid(event)
+            case _:
+                self.tally.signatures += hasattr(event, "signature") + len(getattr(event, "signatures", ()))
+
+    # Settlements
+
+    def _settled(self, seq: int, effect: ProveSettlement) -> None:
+        """The public records chain: each consumes the pool and the note that the ones before it left."""
+        assert self._books is not None
+        published = tuple(opened.transaction() for opened in effect.published)
+        settlement = effect.settlement
+        unproven = SettlementTx(settlement.statement, settlement.commitments, b"")
+        group: tuple[OrderTx | SettlementTx, ...] = (*published, unproven)
+        for record in group:
+            self._books.apply(record)
+        self._pending[unproven.txid] = _Pending(seq, settlement, published)
+        self._records.append(group)
+        self.tally.settlements += 1
+
+    def _proved(self, seq: int, event: Proved) -> None:
+        pending = self._pending.pop(event.txid, None)
+        if pending is None:
+            raise InvalidMessage("audit.proof", "a proof of a settlement that does not wait for one")
+        settlement = pending.settlement
+        self._unverified.append((seq, SettlementTx(settlement.statement, settlement.commitments, event.proof)))
+        if len(self._unverified) >= BATCH:
+            self._verify()
+
+    def _verify(self) -> None:
+        waiting, self._unverified = self._unverified, []
+        if not waiting:
+            return
+        try:
+            verify_batch([tx for _, tx in waiting])
+        except FairwayError as error:
+            index = error.facts.get("index", 0)
+            raise Lie(waiting[index if isinstance(index, int) else 0][0], error.code, error.message) from error
+        self.tally.proofs += len(waiting)
+
+    def _epoch(self, seq: int, event: EpochProved) -> None:
+        records = [record for group in self._records[event.first : event.last] for record in group]
+        try:
+            verify_epoch(records, EpochProof.decode(event.proof))
+        except FairwayError as error:
+            raise Lie(seq, error.code, error.message) from error
+        self.tally.epochs += 1
+        self.tally.ranged_values += sum(len(record.ranged()) for record in records)
+
+    # Payouts
+
+    def _paid(self, event: Closed) -> None:
+        """The user came home with what both signed, or with his own last half; the vault paid it less his liens."""
+        agreed = self._agreed.get(event.channel_id)
+        if agreed is not None and event.value_a != agreed:
+            raise InvalidMessage("audit.payout", "a cooperative close came home with another sum than was signed")
+        owed = sum(self._liens.get(event.channel_id, {}).values())
+        if event.paid != max(0, event.value_a - owed):
+            raise InvalidMessage("audit.payout", "the vault paid another sum than the channel's value less its liens")
+        self.tally.payouts += 1
+
+
+def _decoded(seq: int, payload: bytes) -> AnyEvent:
+    """The event in `payload`, which must be its one encoding."""
+    try:
+        event = decode(payload)
+    except msgspec.DecodeError as error:
+        raise Lie(seq, "audit.entry", f"the entry does not decode: {error}") from error
+    if encode(event) != payload:
+        raise Lie(seq, "audit.entry", "the entry is not in its one encoding")
+    return event
