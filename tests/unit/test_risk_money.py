@@ -2,7 +2,7 @@ import pytest
 
 from fairway.errors import IllegalTransition, Rejected
 from fairway.risk.contract import Contract, Payoff, Tier, brackets, fee, fill_cost, notional
-from fairway.risk.deleverage import Candidate, allocate
+from fairway.risk.deleverage import Candidate, allocate, score
 from fairway.risk.liquidation import (
     bankruptcy_price,
     displayed_price,
@@ -98,6 +98,12 @@ def test_a_position_never_leaves_the_bounds_of_the_settlement(act):
         {"tiers": (Tier(TON, 20_000, 0, 0),)},
         {"tiers": (Tier(TON, 10**6, 10**6, 0),)},
         {"tiers": (Tier(0, 20_000, 10_000, 0),)},
+        {"taker_fee": 10**6},
+        {"tiers": brackets([(TON, 20_000, 10_000), (1 << 63, 50_000, 25_000)])},
+        {"tiers": brackets([(TON, 20_000, 10_000), (TON, 20_000, 10_000)])},
+        {"tiers": brackets([(TON, 20_000, 10_000), (2 * TON, 19_000, 10_000)])},
+        {"tiers": brackets([(TON, 20_000, 10_000), (2 * TON, 20_000, 9_000)])},
+        {"tiers": brackets([(TON, 20_000, 10_000), (2 * TON, 20_000, 25_000)])},
         {"tiers": TIERS[::-1]},
         {"tiers": (TIERS[0], Tier(TIERS[1].ceiling, 50_000, 25_000, TIERS[1].deduction - 1))},
         {"tiers": brackets([(TON + 1, 20_000, 10_000), (2 * TON, 50_000, 25_000)])},
@@ -107,6 +113,31 @@ def test_terms_that_contradict_themselves_are_refused(change):
     terms = {"payoff": Payoff.LINEAR, "unit": 1, "tiers": TIERS, "maker_fee": 0, "taker_fee": 500}
     with pytest.raises(Rejected, match=r"risk\.contract"):
         Contract(**(terms | {"liquidation_fee": 0} | change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"taker_fee": 10**6 - 1, "maker_fee": 1 - 10**6},
+        {"liquidation_fee": 10_000},
+        {"unit": (1 << 50) - 1},
+        {"tiers": (Tier(1, 1, 1, 0),)},
+        {"tiers": (Tier((1 << 63) - 1, 10**6, 10**6 - 1, 0),)},
+        {"tiers": brackets([(TON, 20_000, 10_000), (2 * TON, 20_000, 10_000)])},
+    ],
+)
+def test_terms_are_lawful_up_to_their_bounds(change):
+    terms = {"payoff": Payoff.LINEAR, "unit": 1, "tiers": TIERS, "maker_fee": 0, "taker_fee": 500}
+    assert Contract(**(terms | {"liquidation_fee": 0} | change)).max_leverage >= 1
+
+
+def test_a_long_of_no_cost_and_a_bankrupt_loser_have_a_score():
+    free = Position(1, 1, 0, 0, 0)
+    assert score(LINEAR, free, 2, 0) == 2_000_000 * 1_000_000
+    assert score(LINEAR, opened(None, LINEAR, 1, 1, 5_000, 0, 7), 5_000, 0) == 0
+    assert score(LINEAR, opened(None, LINEAR, 1, 1, 5_000, 0, 0), 4_000, 0) == 0
+    loser = opened(None, LINEAR, 1, 10, 5_000, 0, 20 * TON)
+    assert score(LINEAR, loser, 4_000, 0) == -50_000
 
 
 def test_fees_and_values_round_up_and_a_rebate_rounds_against_the_maker():

@@ -55,6 +55,13 @@ def test_funding_terms_that_contradict_themselves_are_refused(change):
         FundingTerms(**terms)
 
 
+def test_funding_terms_are_lawful_up_to_their_bounds():
+    for interest in (-7_500, 7_500):
+        assert funding_rate(0, FundingTerms(interest, damper=0, cap=7_500, interval_ms=1)) == 0
+    most = 10**6 - 1
+    assert funding_rate(0, FundingTerms(most, damper=most, cap=most, interval_ms=1)) == most
+
+
 def test_the_index_grows_by_the_rate_of_a_lots_value_and_for_the_time_that_passed():
     assert next_index(5, LINEAR, 1_000, 100, 1_000, 1_000) == 5 + 100_000_000 * FUNDING_SCALE
     assert next_index(5, LINEAR, 1_000, -100, 250, 1_000) == 5 - 25_000_000 * FUNDING_SCALE
@@ -62,5 +69,10 @@ def test_the_index_grows_by_the_rate_of_a_lots_value_and_for_the_time_that_passe
 
 
 def test_the_index_never_leaves_its_bounds():
-    with pytest.raises(Rejected, match=r"risk\.funding_index"):
-        next_index((1 << 64) - 1, LINEAR, 1, 1, 1, 1)
+    one = {"contract": LINEAR, "mark": 1, "elapsed_ms": 1, "interval_ms": 65_536_000}
+    last = (1 << 64) - 1
+    assert next_index(last - 1, rate=1, **one) == last
+    assert next_index(1 - last, rate=-1, **one) == -last
+    for index, rate in ((last, 1), (-last, -1)):
+        with pytest.raises(Rejected, match=r"risk\.funding_index"):
+            next_index(index, rate=rate, **one)

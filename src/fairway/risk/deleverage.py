@@ -36,9 +36,10 @@ def score(contract: Contract, position: Position, mark: int, funding_index: int)
     profit = unrealised(contract, position, mark, funding_index)
     own = max(0, equity(contract, position, mark, funding_index))
     value = notional(contract, position.lots, mark)
+    cost = max(1, position.cost)
     if profit > 0:
-        return div_down(MILLION * profit * value, max(1, position.cost) * max(1, own))
-    return div_down(MILLION * profit * own, max(1, position.cost) * max(1, value))
+        return div_down(MILLION * profit * value, cost * own)
+    return div_down(MILLION * profit * own, cost * value)
 
 
 def allocate(candidates: Iterable[Candidate], lots: int) -> list[tuple[int, Lot]]:
