@@ -6,18 +6,19 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fairway.channel import dispute as rules
 from fairway.channel.dispute import A, B, answer, challenge, finish, start
 from fairway.channel.state import Body, Half
 from fairway.errors import Rejected
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DEPOSITS = (500, 500)
 
 
 class History:
-    """Halves that both sides signed, each on top of what its side had seen by then; and what each one's promises pay."""
+    """Halves that both sides signed, each on top of what its side had seen; a hash begins with what its promises pay."""
 
     def __init__(self, seed, length=9):
         self.random = random.Random(seed)
@@ -163,12 +164,60 @@ def test_nobody_unsigned_brings_an_invented_half():
     assert caught.value.code == "dispute.uncosigned"
 
 
+def over(seeds, check):
+    return sum(map(check, range(seeds)))
+
+
+def check_watchtower(seed):
+    """With its side offline, a tower's co-signed pair stands against all that the cheater can bring later."""
+    history, moves = History(seed), 0
+    for cheater, honest in ((A, B), (B, A)):
+        mine, pairs = history.halves[honest][-1], list(history.pairs(cheater))
+        if not mine.cited:
+            continue
+        cited = history.halves[1 - honest][mine.cited - 1]
+        tower = (mine, cited) if honest == A else (cited, mine)
+        for pair in pairs:
+            opened = tried(start, cheater, pair)
+            saved = opened and (tried(challenge, opened, honest, tower, unsigned=True) or opened)
+            if saved is None or saved.pair[cheater] != cited:
+                continue  # he started with a half that nobody has cited yet: his own risk, and above the floor
+            for later, unsigned in product(pairs, (False, True)):
+                last = tried(challenge, saved, honest if unsigned else cheater, later, unsigned=unsigned)
+                if last:
+                    moves += 1
+                    assert last.pair[cheater] == cited, "the last word was the cheater's"
+    return moves
+
+
+def test_a_watchtower_alone_keeps_what_both_have_signed():
+    assert over(20, check_watchtower) > 100
+
+
+def test_a_contract_whose_unsigned_door_takes_any_newer_half_is_caught():
+    real = rules.challenge
+
+    def generous(dispute, challenger, pair, *, unsigned=False):
+        other = 1 - challenger
+        if unsigned and pair[other].seqno > dispute.pair[other].seqno:
+            return replace(real(replace(dispute, challenged=False), challenger, pair), challenged=dispute.challenged)
+        return real(dispute, challenger, pair, unsigned=unsigned)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(globals(), "challenge", generous)
+        with pytest.raises(AssertionError, match="the last word"):
+            over(20, check_watchtower)
+
+
+def check_theorem_alone(seed):
+    return check_theorem(seed).total()
+
+
 def planted(patch):
     with pytest.MonkeyPatch.context() as monkeypatch:
         patch(monkeypatch)
         with pytest.raises(AssertionError):
-            for seed in range(12):
-                check_theorem(seed)
+            over(12, check_theorem_alone)
 
 
 def test_a_contract_without_r1_is_caught():

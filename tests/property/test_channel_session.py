@@ -8,6 +8,9 @@ from collections import Counter, deque
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fairway.channel import account, machine, proposal, push
 from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.machine import POSITION_KEYS, Channel, Expected
@@ -15,8 +18,6 @@ from fairway.channel.state import Half
 from fairway.crypto.keys import Signer
 from fairway.errors import InvalidMessage, Rejected
 from fairway.ton.cells import Bits
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 USER, SERVICE = Signer.of(b"u" * 32), Signer.of(b"s" * 32)
 CODE = Bits().uint(32, 1).cell()
@@ -35,9 +36,7 @@ class Session:
         self.haste = self.random.randrange(1, 4)
         self.deposit, self.room = self.random.choice([(1000, 2000), (500, 300)])
         self.count = Counter()
-        self.user, self.service = (
-            Channel(7, USER.key, SERVICE.key, reserve=RESERVE, max_window=2) for _ in range(2)
-        )
+        self.user, self.service = (Channel(7, USER.key, SERVICE.key, reserve=RESERVE, max_window=2) for _ in range(2))
         self.pending = None
         self.to_service, self.to_user = deque(), deque()
         self.promises = {}  # what the user promises, by key, in the service's newest view
@@ -163,7 +162,9 @@ class Session:
         seqno = service.a_consumed + 1
         wanted = machine.expected(service)
         old = Half(7, replace(service.a.half.body, seqno=seqno), service.a.half.counterparty)
-        good = replace(service.a.half.body, seqno=seqno, sent=wanted.sent, conditionals_hash=wanted.conditionals.root_hash())
+        good = replace(
+            service.a.half.body, seqno=seqno, sent=wanted.sent, conditionals_hash=wanted.conditionals.root_hash()
+        )
         ghost = replace(service.b.half.body, sent=service.b.half.sent + 1)
         code, half, adds, drops = self.random.choice(
             [
@@ -241,8 +242,12 @@ def run(seed, steps=120):
     return session.count
 
 
+def run_all(seeds):
+    return sum(map(run, range(seeds)), Counter())
+
+
 def test_both_sides_of_a_busy_channel_stay_equal_and_covered():
-    count = sum((run(seed) for seed in range(150)), Counter())
+    count = run_all(150)
     few = {
         code: count[code]
         for code in (
@@ -265,8 +270,7 @@ def planted(patch):
     with pytest.MonkeyPatch.context() as monkeypatch:
         patch(monkeypatch)
         with pytest.raises((AssertionError, InvalidMessage, Rejected, pytest.fail.Exception)):
-            for seed in range(25):
-                run(seed)
+            run_all(25)
 
 
 def test_a_machine_that_forgets_the_reserve_is_caught():
@@ -301,11 +305,11 @@ def test_a_machine_that_does_not_look_at_what_was_sent_is_caught():
         lambda m: m.setattr(
             proposal,
             "_judged",
-            lambda channel, half, *rest: real(
-                channel, replace(half, body=replace(half.body, sent=channel.window[half.cited].sent)), *rest
-            )
-            if half.cited in channel.window
-            else real(channel, half, *rest),
+            lambda channel, half, *rest: (
+                real(channel, replace(half, body=replace(half.body, sent=channel.window[half.cited].sent)), *rest)
+                if half.cited in channel.window
+                else real(channel, half, *rest)
+            ),
         )
     )
 

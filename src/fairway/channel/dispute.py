@@ -60,7 +60,8 @@ def challenge(dispute: Dispute, challenger: Side, pair: Pair, *, unsigned: bool 
     shown, quarantined = pair[other], dispute.pair[other]
     free = challenger != dispute.initiator and not dispute.challenged
     if unsigned:
-        if pair[challenger].counterparty != shown.body or shown == quarantined:
+        nothing_new = shown == quarantined and floors == dispute.floors
+        if pair[challenger].counterparty != shown.body or nothing_new:
             raise Rejected("dispute.uncosigned", "an unsigned challenge brings a newer co-signed state")
     elif not free and floors == dispute.floors:  # R5
         raise Rejected("dispute.challenged", "a further challenge raises a floor")
