@@ -1,4 +1,4 @@
-"""The vault contract moves the same money as its books: wraps, closes, gains, bonds, reopenings; and refuses strangers."""
+"""The vault contract moves the same money as its books: wraps, closes, gains, reopenings; strangers are refused."""
 
 from __future__ import annotations
 

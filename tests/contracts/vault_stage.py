@@ -189,10 +189,10 @@ class Stage:
 def succeeded(done: Sequence[Transaction]) -> Sequence[Transaction]:
     """No contract among these refused anything; an address without a contract takes what it is given."""
     for each in done:
-        assert each.exit_code in {None, 0} and each.result_code in {None, 0}, each
+        assert {each.exit_code, each.result_code} <= {None, 0}, each
     return done
 
 
 def refused(done: Sequence[Transaction], exit_code: int) -> None:
     """The first contract refused with this code."""
-    assert done[0].aborted and done[0].exit_code == exit_code, done[0]
+    assert (done[0].aborted, done[0].exit_code) == (True, exit_code), done[0]
