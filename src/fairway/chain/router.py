@@ -27,6 +27,7 @@ GENESIS = 1_700_000_000
 FAUCET = "0:" + "00" * 32
 
 _LT_STEP = 1_000_000  # wider than any number of messages one transaction can send
+_PRAGMAS = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clock (lt INTEGER NOT NULL, offset_s INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS accounts (address TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
@@ -74,7 +75,7 @@ class Router:
         self._clock = clock
         self._tvm = tvm or TonpyTvm()
         self.weather = weather or Weather()
-        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
+        self._database.executescript(_PRAGMAS + _SCHEMA)
         if self._database.execute("SELECT 1 FROM clock").fetchone() is None:
             with self._database:
                 self._database.execute("INSERT INTO clock VALUES (0, 0)")

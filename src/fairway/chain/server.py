@@ -1,0 +1,94 @@
+"""A LocalChain as a process of its own, on loopback: service, traders and the demo share one chain.
+
+It has a faucet and a clock that anyone may move, so it is for development only and refuses other interfaces.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from fairway.chain.interface import DevelopmentChain
+from fairway.chain.local import LocalChain
+from fairway.chain.router import Router
+from fairway.chain.wire import CALLS, failure_of, pack_values, unpack_values
+from fairway.errors import FairwayError, InvalidMessage, Rejected
+
+__all__ = ["ChainApp", "serve"]
+
+MAX_REQUEST_BYTES = 1 << 20
+
+_Scope = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970) -> None:
+    """Serve the chain kept in `directory` until cancelled or told to stop; its clock is the machine's.
+
+    Raises `Rejected` with `chain.host` for an address that is not loopback.
+    """
+    if not ipaddress.ip_address(host).is_loopback:
+        raise Rejected("chain.host", "a development chain listens on loopback only", host=host)
+    with (
+        closing(_opened(directory)) as router,
+        socket.create_server((host, port)) as listener,
+    ):
+        app = ChainApp(LocalChain(router))
+        await uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off")).serve([listener])
+
+
+def _opened(directory: Path) -> Router:
+    directory.mkdir(parents=True, exist_ok=True)
+    return Router(directory / "chain.sqlite", time.time)
+
+
+class ChainApp:
+    """The ASGI face of a chain."""
+
+    def __init__(self, chain: DevelopmentChain) -> None:
+        self._chain = chain
+
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Answer one call."""
+        if scope["type"] != "http":
+            return
+        try:
+            status, body = 200, await self._answer(str(scope["path"]).removeprefix("/"), await _read(receive))
+        except FairwayError as error:
+            failure = failure_of(error)
+            status, body = (503 if failure.fault == "unavailable" else 422), failure
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": msgspec.msgpack.encode(body)})
+
+    async def _answer(self, name: str, request: bytes) -> Any:
+        if name not in CALLS:
+            raise InvalidMessage("chain.call", "the chain knows no such call", name=name[:40])
+        try:
+            arguments = msgspec.msgpack.decode(request, type=CALLS[name])
+        except msgspec.MsgspecError as error:
+            raise InvalidMessage("chain.call", "the arguments do not fit the call", reason=str(error)) from error
+        if name == "run_get":
+            address, method, values = arguments
+            return pack_values(await self._chain.run_get(address, method, unpack_values(values)))
+        return await getattr(self._chain, name)(*arguments)
+
+
+async def _read(receive: _Receive) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        event = await receive()
+        body += event.get("body", b"")
+        more = event.get("more_body", False)
+        if len(body) > MAX_REQUEST_BYTES:
+            raise InvalidMessage("chain.call", "a request is too large", bytes=len(body))
+    return bytes(body)

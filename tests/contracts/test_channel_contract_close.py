@@ -1,0 +1,170 @@
+"""Every message of the channel contract does what the protocol says, and nothing for whoever may not send it."""
+
+from __future__ import annotations
+
+import pytest
+from channel_stage import (
+    CHANNEL,
+    FINE,
+    NOTHING,
+    QUARANTINE_S,
+    SEED_A,
+    SEED_B,
+    SETTLING_S,
+    STRANGER,
+    TON,
+    WALLET_A,
+    WALLET_B,
+    Stage,
+    body,
+    half_a,
+    half_b,
+    signed,
+)
+
+from fairway.channel.codec import Agreed, Close, Commit, Finish, Init, Statement, TopUp
+from fairway.crypto.keys import sign
+
+WEAK = [bytes(32), b"\1" + bytes(31), b"\1" + bytes(30) + b"\x80", b"\xec" + b"\xff" * 30 + b"\x7f"]
+WEAK += [b"\xed" + b"\xff" * 30 + b"\x7f", b"\xee" + b"\xff" * 31]
+WEAK += [bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")]
+WEAK += [bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa")]
+
+
+def both(statement: Statement) -> Agreed:
+    return Agreed(sign(SEED_A, statement.digest()), sign(SEED_B, statement.digest()), statement)
+
+
+def test_a_top_up_before_init_is_refused():
+    assert Stage().tell(TopUp(True)).exit_code == 117
+
+
+def test_init_needs_a_key_of_the_channel():
+    stage = Stage()
+    forged = signed(Init(CHANNEL), by_a=False)
+    assert stage.tell(type(forged)(True, forged.signature, forged.statement)).exit_code == 101
+    assert stage.tell(signed(Init(CHANNEL + 1), by_a=True)).exit_code == 114
+    assert stage.inited().tell(signed(Init(CHANNEL), by_a=True)).exit_code == 100
+
+
+@pytest.mark.parametrize("key", WEAK, ids=bytes.hex)
+def test_a_weak_key_on_either_side_is_refused_at_init(key: bytes):
+    assert Stage(key_a=key).tell(signed(Init(CHANNEL), by_a=False)).exit_code == 145
+    assert Stage(key_b=key).tell(signed(Init(CHANNEL), by_a=True)).exit_code == 145
+
+
+def test_top_ups_are_credited_to_the_named_side_only():
+    assert Stage().funded(10 * TON, 100 * TON).shares() == (10 * TON, 100 * TON)
+
+
+def test_excess_comes_back_to_whoever_sent_it():
+    stage = Stage().funded(10 * TON, 0)
+    before = stage.paid(STRANGER)
+    stage.tell(TopUp(True), TON)
+    assert stage.shares()[0] == 11 * TON - 30_000_000
+    assert stage.paid(STRANGER) > before
+
+
+def test_a_cooperative_close_pays_what_both_signed():
+    stage = Stage().funded(10 * TON, 100 * TON)
+    closed = stage.tell(both(Close(CHANNEL, 3 * TON, TON, 5, 6)))
+    assert closed.exit_code == closed.result_code == 0
+    assert stage.paid(WALLET_B) == 102 * TON
+    assert 8 * TON < stage.paid(WALLET_A) < 10 * TON
+    assert stage.state() == 0
+
+
+def test_a_close_needs_both_signatures_a_fresh_seqno_and_the_money():
+    stage = Stage().funded(10 * TON, 0)
+    close = Close(CHANNEL, 3 * TON, 0, 5, 6)
+    mine = sign(SEED_A, close.digest())
+    assert stage.tell(Agreed(mine, mine, close)).exit_code == 101
+    assert stage.tell(both(Close(CHANNEL, 0, 0, 0, 6))).exit_code == 108
+    assert stage.tell(both(Close(CHANNEL, 11 * TON, 0, 5, 6))).exit_code == 118
+    assert stage.tell(both(Close(CHANNEL + 1, 0, 0, 5, 6))).exit_code == 114
+
+
+def test_a_commit_pays_withdrawals_once_and_kills_older_halves():
+    stage = Stage().funded(10 * TON, 100 * TON)
+    commit = both(Commit(CHANNEL, TON, 0, 5, 6, 4 * TON, 0))
+    assert stage.tell(commit).exit_code == 0
+    assert stage.paid(WALLET_A) == 4 * TON
+    assert stage.shares() == (5 * TON, 101 * TON)
+    assert stage.tell(commit).exit_code == 108
+    assert stage.tell(both(Commit(CHANNEL, TON, 0, 6, 7, 3 * TON, 0))).exit_code == 127
+    assert stage.start(half_a(body(4)), half_b(body(6)), by_a=True).exit_code == 105
+
+
+def test_a_commit_ends_a_quarantine():
+    stage = Stage().funded(10 * TON, 100 * TON)
+    assert stage.start(half_a(body(5)), half_b(body(5)), by_a=True).exit_code == 0
+    assert stage.state() == 2
+    assert stage.tell(both(Commit(CHANNEL, TON, 0, 6, 6, 0, 0))).exit_code == 0
+    assert stage.state() == 1
+
+
+def test_an_honest_lone_close_pays_the_last_agreed_value():
+    stage = Stage().funded(10 * TON, 100 * TON)
+    newest = body(9, TON)
+    started = stage.start(half_a(newest, body(8)), half_b(body(9, 3 * TON), newest), by_a=True)
+    assert started.exit_code == 0
+    assert stage.finish().result_code == 0
+    assert stage.paid(WALLET_B) == 98 * TON
+    assert stage.paid(WALLET_A) >= 12 * TON
+
+
+def test_every_step_of_a_lone_close_has_its_time():
+    stage = Stage().funded(10 * TON, 100 * TON)
+    pair = half_a(body(9)), half_b(body(9))
+    assert stage.tell(Finish()).exit_code == 107
+    assert stage.challenge(*pair, by_a=False).exit_code == 107
+    stage.start(*pair, by_a=True)
+    assert stage.start(*pair, by_a=True).exit_code == 106
+    assert stage.tell(TopUp(True)).exit_code == 106
+    assert stage.tell(Finish()).exit_code == 113
+    stage.router.advance(QUARANTINE_S)
+    assert stage.state() == 3
+    assert stage.challenge(*pair, by_a=False).exit_code == 111
+    stage.router.advance(SETTLING_S)
+    assert stage.state() == 4
+    assert stage.tell(Finish()).exit_code == 113
+    stage.router.advance(1)
+    assert stage.tell(Finish()).exit_code == 0
+
+
+def test_a_finished_channel_lets_no_old_half_in_again():
+    stage = Stage().funded(10 * TON, 0)
+    pair = half_a(body(9)), half_b(body(9))
+    stage.start(*pair, by_a=True)
+    stage.finish()
+    stage.router.inject(STRANGER, stage.address, TON, bounce=False)
+    stage.inited()
+    assert stage.start(*pair, by_a=True).exit_code == 105
+
+
+def test_seqnos_keep_all_their_64_bits():
+    stage = Stage().funded(10 * TON, 0)
+    top = (1 << 63) + 5
+    assert stage.tell(both(Commit(CHANNEL, 0, 0, top, top, 0, 0))).exit_code == 0
+    assert stage.start(half_a(body(top - 1)), half_b(body(top)), by_a=True).exit_code == 105
+    assert stage.start(half_a(body(top)), half_b(body(top)), by_a=True).exit_code == 0
+
+
+def test_a_half_of_another_channel_or_hand_is_refused():
+    stage = Stage().funded(10 * TON, 0)
+    other = half_a(body(9))
+    foreign = type(other)(type(other.half)(CHANNEL + 1, body(9)), other.signature)
+    assert stage.start(foreign, half_b(body(9)), by_a=True).exit_code == 101
+    assert stage.start(half_b(body(9)), half_b(body(9)), by_a=True).exit_code == 101
+
+
+def test_a_stale_start_that_leaves_the_cheater_below_zero_still_finishes():
+    """The FunC contract took the fine from the wrong side here, failed with exit 5 for ever, and kept the money."""
+    stage = Stage().funded(10 * TON, 0)
+    newest = body(9, 10 * TON)
+    stage.start(half_a(body(2, TON)), half_b(body(2)), by_a=True)
+    assert stage.challenge(half_a(newest), half_b(body(9), newest), by_a=False).exit_code == 0
+    assert stage.finish().result_code == 0
+    assert stage.paid(WALLET_B) == 10 * TON
+    assert FINE > 0
+    assert bytes(32) == NOTHING
