@@ -78,7 +78,8 @@ def test_signatures_are_those_of_rfc_8032():
     expected = (
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
         "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
-    )assert sign(seed, b"").hex() == expected
+    )
+    assert sign(seed, b"").hex() == expected
     verify(public_key(seed), b"", bytes.fromhex(expected))
 
 
