@@ -83,8 +83,8 @@ class Judge:
         self._round(terms.market)
         if terms.expires_ms and change.at_ms >= terms.expires_ms:
             raise _lie("judge.expired", "an order was filled after it expired", key=change.key)
-        if change.taker and (change.key not in self._fresh or terms.kind == Kind.POST_ONLY):
-            raise _lie("judge.taker", "a resting order was charged as a taker", key=change.key)
+        if change.taker:
+            self._check_taker(order)
         outcome = self._account.apply(change)
         assert outcome is not None
         self._check_link(change.txid, closing=outcome.closure is not None)
@@ -104,9 +104,9 @@ class Judge:
         )
 
     def _forced(self, change: Forced) -> None:
-        self._round(change.market, change.round)
         if change.market not in self._account.positions:
             raise _lie("judge.forced", "a position was closed that is not held", market=change.market)
+        self._round(change.market, change.round)
         if change.market not in self._bounds:
             self._bounds[change.market] = self._forced_bound(change)
         position, bound = self._account.positions[change.market].position, self._bounds[change.market]
@@ -123,6 +123,11 @@ class Judge:
         contract = self._account.rules.listing(market).contract
         held, newest = self._account.positions[market], self._account.rounds[market]
         return bankruptcy_price(contract, held.position, newest.funding)
+
+    def _check_taker(self, order: LiveOrder) -> None:
+        """An order takes only when it arrives: in the push that accepts or triggers it."""
+        if order.terms.key not in self._fresh or order.terms.kind == Kind.POST_ONLY:
+            raise _lie("judge.taker", "a resting order was charged as a taker", key=order.terms.key)
 
     def _order(self, key: int) -> LiveOrder:
         order = self._account.orders.get(key)

@@ -170,38 +170,39 @@ class Replica:
         self.rounds[shown.market] = signed
 
     def _push(self, pushed: wire.Pushed) -> None:
+        """Judge a half of the service. Its signature comes first: what is not the service's own is not its lie."""
         if pushed.seqno != self.newest_b + 1:
             raise InvalidMessage("replica.seqno", "a push does not follow the newest", seqno=pushed.seqno)
-        accepting = self._accept(pushed.cites)
-        judge = Judge(self.account, accepting, pushed.seqno)
+        half = self.half_of_service(pushed)
+        keys.verify(self.channel.key_b, half.digest(), pushed.signature)
+        judge = Judge(self.account, self._accept(pushed.cites), pushed.seqno)
         for change in pushed.changes:
             judge.apply(change)
         judge.close()
         self._check_receipts(judge.receipts, pushed.receipts)
-        half = Half(
-            self.channel.channel_id,
-            Body(pushed.seqno, pushed.sent, pushed.conditionals_hash),
-            self.channel.a.half.body if self.channel.a else None,
-        )
-        account = self.account
-        checked = machine.check_push(
-            self.channel, half, pushed.signature, account.earned, account.b_conditionals, account.expected()
-        )
+        sums = (self.account.earned, self.account.b_conditionals, self.account.expected())
+        checked = machine.check_push(self.channel, half, pushed.signature, *sums, verify=_verified)
         machine.accept_push(self.channel, checked)
 
+    def half_of_service(self, pushed: wire.Pushed) -> Half:
+        """The half that `pushed` stands for; it must cite the newest accepted half of the user, or the pending one."""
+        newest, pending = self.channel.a, self.pending
+        if newest is not None and pushed.cites == newest.half.seqno:
+            cited = newest.half.body
+        elif pending is not None and pushed.cites == pending.seqno:
+            cited = self.half_of(pending).body
+        else:
+            raise InvalidMessage("replica.cites", "a push cites a half that is not the newest", cites=pushed.cites)
+        return Half(self.channel.channel_id, Body(pushed.seqno, pushed.sent, pushed.conditionals_hash), cited)
+
     def _accept(self, cites: int) -> wire.Propose | None:
-        """Make the pending half the newest accepted if the push cites it; it is returned where orders depend on it."""
-        newest = self.channel.a.half.seqno if self.channel.a else 0
-        if cites == newest:
-            return None
+        """Make the pending half the newest accepted one, if the push cites it, and return it."""
         proposed = self.pending
         if proposed is None or cites != proposed.seqno:
-            raise InvalidMessage("replica.cites", "a push cites a half that was never signed", cites=cites)
+            return None
         half, adds = self.half_of(proposed), self._adds(proposed.orders)
-        machine.accept(
-            self.channel,
-            machine.check_proposal(self.channel, half, UNSIGNED, adds, proposed.drops, verify=_own_signature),
-        )
+        accepted = machine.check_proposal(self.channel, half, UNSIGNED, adds, proposed.drops, verify=_verified)
+        machine.accept(self.channel, accepted)
         self.pending = None
         return proposed
 
@@ -213,5 +214,5 @@ class Replica:
             keys.verify(self.channel.key_b, receipt.digest(), signature)
 
 
-def _own_signature(key: bytes, digest: bytes, signature: bytes) -> None:
-    """The user need not verify what he signs himself."""
+def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:
+    """The user's own signature, or one that was verified already."""

@@ -29,6 +29,9 @@ from fairway.ton.address import Address
 
 __all__ = ["Side"]
 
+FORGED = frozenset({"signature.invalid", "signature.length"})
+"""What anybody on the line could have sent: kept, and refused, but no lie of the service."""
+
 
 class Side:
     """The user's side of the channel `channel_id`. Secret: the signer in it."""
@@ -36,7 +39,7 @@ class Side:
     def __init__(self, store: Store, signer: Signer, replica: Replica) -> None:
         self.replica = replica
         self.channel_id = replica.opened.channel_id
-        self.lied = bool(store.evidence(self.channel_id))
+        self.lied = any(kept.code not in FORGED for kept in store.evidence(self.channel_id))
         self._store = store
         self._signer = signer
         self._rounds: dict[int, wire.Round] = {}
@@ -154,7 +157,7 @@ class Side:
         try:
             news = self._receive(reply)
         except InvalidMessage as lie:
-            self.lied = True
+            self.lied = self.lied or lie.code not in FORGED
             self._store.append(self.channel_id, *self._rounds.values())
             self._store.keep_evidence(self.channel_id, Evidence(lie.code, lie.message, wire.encode(reply)))
             self.replica = Replica.rebuilt(self._store.record(self.channel_id))
