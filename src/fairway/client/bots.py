@@ -10,6 +10,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from fairway.client.session import Session
@@ -25,17 +26,20 @@ __all__ = ["Bot", "MarketMaker", "Momentum", "Taker"]
 BASIS_POINTS = 10_000
 
 
+@dataclass
 class Bot(ABC):
     """A trader in one market. `size` is in lots, `pause_s` the mean time between two steps."""
 
-    def __init__(self, session: Session, market: int, seed: int, *, size: int, leverage: int = 5, pause_s: float = 1.0):
-        self.session = session
-        self.market = market
-        self.random = Random(seed)  # noqa: S311 - a rehearsed whim, no secret
-        self.size = size
-        self.leverage = leverage
-        self.pause_s = pause_s
-        self.refusals = 0
+    session: Session
+    market: int
+    seed: int
+    size: int
+    leverage: int = 5
+    pause_s: float = 1.0
+    refusals: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)  # noqa: S311 - a rehearsed whim, no secret
 
     @property
     def account(self) -> Account:
@@ -137,8 +141,8 @@ class Momentum(Bot):
     stop, profit, reach = 60, 90, 80
     """Basis points from the mark: where he gives up, where he is content, what he pays at most."""
 
-    def __init__(self, session: Session, market: int, seed: int, *, size: int, leverage: int = 5, pause_s: float = 1.0):
-        super().__init__(session, market, seed, size=size, leverage=leverage, pause_s=pause_s)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.marks: deque[int] = deque(maxlen=self.memory)
 
     async def decide(self, mark: int) -> None:

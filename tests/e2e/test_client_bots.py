@@ -1,0 +1,57 @@
+"""Seeded traders against a whole service: they trade, and the same seeds trade the same."""
+
+import asyncio
+
+from client_stage import MARK, MARKET, WITHIN_S, stage
+
+from fairway.client.bots import MarketMaker, Momentum, Taker
+from fairway.exchange import wire
+from fairway.exchange.change import Filled, Triggered
+
+MARKS = [MARK * (1000 + move) // 1000 for move in (0, 2, 5, 9, 12, 8, 1, -6, -12, -15, -9, 0)]
+
+
+async def played(folder, seed):
+    """What an hour of three traders came to: fills, triggers, and where each one ends."""
+    async with stage(folder) as service:
+        users = {name: await service.user(name) for name in ("maker", "taker", "momentum")}
+        bots = [
+            MarketMaker(users["maker"].session, MARKET, seed, size=2_000),
+            Taker(users["taker"].session, MARKET, seed + 1, size=100),
+            Momentum(users["momentum"].session, MARKET, seed + 2, size=100),
+        ]
+        async with asyncio.timeout(WITHIN_S):
+            for mark in MARKS:
+                await service.price(mark)
+                for bot in bots:
+                    for user in users.values():
+                        await user.settle()
+                    await bot.step()
+        for user in users.values():
+            await user.settle()
+        steps = [
+            step
+            for user in users.values()
+            for notice in user.notices
+            if isinstance(notice, wire.Pushed)
+            for step in notice.changes
+        ]
+        balances = {name: (user.account.balance, bot.held) for (name, user), bot in zip(users.items(), bots)}
+        return (
+            sum(isinstance(step, Filled) for step in steps),
+            sum(isinstance(step, Triggered) for step in steps),
+            balances,
+        )
+
+
+async def test_the_traders_trade_with_each_other(tmp_path):
+    fills, triggers, ends = await played(tmp_path, seed=1)
+    assert fills > 10
+    assert triggers > 0
+    assert sum(held for _, held in ends) == 0
+
+
+async def test_the_same_seed_trades_the_same(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    assert await played(tmp_path / "one", seed=7) == await played(tmp_path / "two", seed=7)
