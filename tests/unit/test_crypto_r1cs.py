@@ -10,7 +10,9 @@ from fairway.crypto.pedersen import Opening, commit_all
 from fairway.crypto.r1cs import ONE, Gate, Item, Kind, Tape, Variable
 from fairway.errors import InvalidMessage, InvalidProof, Rejected
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "zk-vectors.json").read_text())
+RECORDED = Path(__file__).parents[1] / "vectors"
+VECTORS = json.loads((RECORDED / "zk-vectors.json").read_text())
+SEED_PROOFS = json.loads((RECORDED / "seed-proofs.json").read_text())
 ENTROPY = bytes(range(32))
 STATEMENT = b"a statement"
 
@@ -37,8 +39,16 @@ def liquidation(price: int) -> Tape:
     """The seed's program: (IM − AM)·LP = P·LP and LS1 − LS0 = P, where V = IM, AM, P, LS1, LS0, P."""
     tape = Tape()
     im, am, p, ls1, ls0, again = (tape.commit(i) for i in (0, 1, 2, 3, 4, 2))
-    left = [(im, price), (am, -price), (p, -price)]
-    tape.verify([left, [(ls1, 1), (ls0, -1), (again, -1)], Gate.AND])
+    margins = [(p, price), (im, -price), (am, price)]
+    tape.verify([margins, [(ls1, 1), (ls0, -1), (again, -1)], Gate.AND])
+    return tape
+
+
+def earn() -> Tape:
+    """The seed's program: AM − IM = P and LS0 − LS1 = P, where V = AM, IM, P, LS0, LS1, P."""
+    tape = Tape()
+    am, im, p, ls0, ls1, again = (tape.commit(i) for i in (0, 1, 2, 3, 4, 2))
+    tape.verify([[(p, 1), (am, -1), (im, 1)], [(ls0, 1), (ls1, -1), (again, -1)], Gate.AND])
     return tape
 
 
@@ -51,6 +61,13 @@ def test_recorded_proofs_verify(vector):
     tape = product_circuit(vector["k"]) if "k" in vector else range_circuit()
     commitments = [bytes.fromhex(point) for point in vector["V"]]
     r1cs.verify(tape, commitments, None, bytes.fromhex(vector["proof"]))
+
+
+@pytest.mark.parametrize("vector", SEED_PROOFS["proofs"], ids=lambda vector: vector["program"])
+def test_the_published_crates_proofs_of_the_seeds_programs_verify(vector):
+    tape = liquidation(SEED_PROOFS["liquidation_price"]) if vector["program"] == "liquidation" else earn()
+    assert tape.encoded().hex() == vector["tape"]
+    r1cs.verify(tape, [bytes.fromhex(point) for point in vector["V"]], None, bytes.fromhex(vector["proof"]))
 
 
 @pytest.mark.parametrize("statement", [None, STATEMENT])

@@ -86,6 +86,21 @@ fn recorded_constraint_proofs_verify() {
     }
 }
 
+#[test]
+fn the_crates_proofs_of_the_seeds_programs_verify() {
+    let document: Value = serde_json::from_str(include_str!("../../../tests/vectors/seed-proofs.json")).unwrap();
+    let proofs = document["proofs"].as_array().unwrap();
+    assert_eq!(proofs.len(), 2);
+    for vector in proofs {
+        let commitments: Vec<u8> = vector["V"].as_array().unwrap().iter().flat_map(bytes).collect();
+        let (tape, proof) = (bytes(&vector["tape"]), bytes(&vector["proof"]));
+        let statement = Statement::Compatible;
+        let item = r1cs::Item { tape: &tape, commitments: &commitments, statement, proof: &proof };
+        assert_eq!(r1cs::verify_batch(&[item]), Ok(()), "{}", vector["program"]);
+        assert_eq!(proof.len(), 417);
+    }
+}
+
 fn range_circuit() -> Vec<u8> {
     let mut builder = Builder::default();
     let index = builder.opened(Scalar::ZERO, Scalar::ZERO);
