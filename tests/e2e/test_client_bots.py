@@ -36,12 +36,8 @@ async def played(folder, seed):
             if isinstance(notice, wire.Pushed)
             for step in notice.changes
         ]
-        balances = {name: (user.account.balance, bot.held) for (name, user), bot in zip(users.items(), bots)}
-        return (
-            sum(isinstance(step, Filled) for step in steps),
-            sum(isinstance(step, Triggered) for step in steps),
-            balances,
-        )
+        ends = [(user.account.balance, bot.held) for user, bot in zip(users.values(), bots, strict=True)]
+        return *(sum(isinstance(step, kind) for step in steps) for kind in (Filled, Triggered)), ends
 
 
 async def test_the_traders_trade_with_each_other(tmp_path):
