@@ -193,7 +193,37 @@ def test_a_position_that_owes_more_funding_than_it_has_ends_at_every_price():
     assert bankruptcy_price(INVERSE, long, index) == (1 << 32) - 1
 
 
+def test_an_end_at_the_last_tick_is_an_end_and_one_beyond_it_is_none():
+    last, tiny = (1 << 32) - 1, Contract(Payoff.LINEAR, 1, TIERS, 0, 0, 0)
+    margin = last * 101 // 100
+    ends = [liquidation_price(tiny, Position(-1, 1, 0, 0, margin + more), 0) for more in (0, 1)]
+    assert ends == [last, None]
+    ends = [bankruptcy_price(tiny, Position(-1, 1, 0, 0, last + more), 0) for more in (-1, 0)]
+    assert ends == [last - 1, None]
+    ends = [liquidation_price(tiny, Position(1, 100, 99 + more, 0, 0), 0) for more in (0, 1)]
+    assert ends == [None, 1]
+
+
+def test_a_part_of_a_nano_of_funding_moves_the_end_by_a_tick():
+    tiny = Contract(Payoff.LINEAR, 1, TIERS, 0, 0, 0)
+    assert [bankruptcy_price(tiny, Position(1, 1, 100, base, 10), 0) for base in (0, -1)] == [90, 91]
+    assert [bankruptcy_price(tiny, Position(-1, 1, 100, base, 10), 0) for base in (0, -1)] == [110, 109]
+
+
+def test_a_position_that_owes_exactly_what_it_has_ends_at_every_price():
+    long = opened(None, INVERSE, 1, 10, 50_000, 0, TON)
+    index = FUNDING_SCALE * 3 * TON // 10
+    assert liquidation_price(INVERSE, long, index) == bankruptcy_price(INVERSE, long, index) == (1 << 32) - 1
+
+
+def test_a_step_that_restores_exactly_the_target_is_enough():
+    free = Contract(Payoff.LINEAR, 1_000_000, TIERS, 0, 0, 0)
+    assert partial_lots(free, opened(None, free, 1, 100, 5_000, 0, 3_750_000_000), 5_000, 0) == 40
+    assert partial_lots(free, opened(None, free, 1, 100, 5_000, 0, 3_749_999_999), 5_000, 0) == 41
+
+
 def test_the_liquidation_fee_never_makes_a_debt():
+    assert liquidation_fee(Contract(Payoff.LINEAR, 1, TIERS, 0, 0, 5_000), 1, 1, 9) == 1
     assert liquidation_fee(LINEAR, 10, 5_000, TON) == TON // 4
     assert liquidation_fee(LINEAR, 10, 5_000, 7) == 7
     assert liquidation_fee(LINEAR, 10, 5_000, -7) == 0
