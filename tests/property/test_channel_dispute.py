@@ -18,7 +18,7 @@ DEPOSITS = (500, 500)
 
 
 class History:
-    """Halves that both sides signed, each on top of what its side had seen; a hash begins with what its promises pay."""
+    """Halves that both sides signed, each on what its side had seen; a hash begins with what its promises pay."""
 
     def __init__(self, seed, length=9):
         self.random = random.Random(seed)
@@ -39,10 +39,11 @@ class History:
         return Half(5, Body(seqno, sent, bytes([self.random.randrange(60)]) * 32), cited)
 
     def forged(self, side):
-        """Halves that a cheater can sign now: no promises, nothing sent, any seqno, any citation."""
+        """Halves that a cheater can sign now: no promises, any seqno, any sum that is not refused, any citation."""
         mine, theirs = self.halves[side], self.halves[1 - side]
         for seqno, seen in ((mine[-1].seqno + 1, theirs[0]), (10**9, theirs[0]), (10**9 + 1, theirs[-1])):
-            yield Half(5, Body(seqno, 0, bytes(32)), seen.body)
+            for sent in {0, theirs[-1].counterparty.sent if theirs[-1].counterparty else 0}:
+                yield Half(5, Body(seqno, sent, bytes(32)), seen.body)
 
     def pairs(self, cheater):
         """All that a cheater can bring."""
@@ -147,7 +148,7 @@ def test_a_stale_start_is_fined_once_and_no_more_than_there_is(seed):
 def test_a_watchtower_needs_no_secret_to_undo_an_invented_half():
     history = History(3)
     newest_a, newest_b = history.halves[A][-1], history.halves[B][-1]
-    invented = replace(newest_a, body=Body(10**9, 0, bytes(32)))
+    invented = replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
     opened = start(A, (invented, newest_b))
     saved = challenge(opened, B, (newest_a, newest_b), unsigned=True)
     assert saved.pair == (newest_a, newest_b)
@@ -156,8 +157,8 @@ def test_a_watchtower_needs_no_secret_to_undo_an_invented_half():
 
 def test_nobody_unsigned_brings_an_invented_half():
     history = History(3)
-    newest_b = history.halves[B][-1]
-    invented = replace(history.halves[A][-1], body=Body(10**9, 0, bytes(32)))
+    newest_a, newest_b = history.halves[A][-1], history.halves[B][-1]
+    invented = replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
     opened = start(A, (history.halves[A][0], history.halves[B][0]))
     with pytest.raises(Rejected) as caught:
         challenge(opened, B, (invented, newest_b), unsigned=True)

@@ -106,8 +106,9 @@ def answer(dispute: Dispute, side: Side, mine: Half, theirs: Half) -> Pair | Non
 
 def _raised(floors: tuple[int, int], pair: Pair) -> tuple[int, int]:
     raised = max(floors[A], pair[B].cited), max(floors[B], pair[A].cited)  # R1
-    for half, floor in zip(pair, raised, strict=True):
-        if half.seqno < floor:
+    for half, other, floor in zip(pair, reversed(pair), raised, strict=True):
+        seen = other.counterparty
+        if half.seqno < floor or (seen is not None and half.sent < seen.sent):
             raise Rejected("dispute.outdated", "a half is older than what the other side has seen", floor=floor)
     return raised
 
