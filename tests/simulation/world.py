@@ -59,6 +59,9 @@ class World:
                 listings=default_listings(),
                 ratio=10,
                 fine=TON // 2,
+                storage_fee=TON // 4,
+                quarantine_s=3600,
+                settling_s=3600,
                 patience_ms=5_000,
                 pool_seed=100_000 * TON,
                 insurance_seed=1_000 * TON,
@@ -133,7 +136,17 @@ class World:
         channel_id = codec.channel_id(NETWORK, Address.parse(VAULT), key_a, key_b, salt).to_bytes(16)
         signature = keys.sign(seed, first_half(channel_id).digest())
         welcome = wire.Welcome(
-            NETWORK, VAULT, key_b, founded.ratio, founded.fine, founded.listings, founded.oracle_keys, 2
+            NETWORK,
+            VAULT,
+            key_b,
+            founded.ratio,
+            founded.fine,
+            founded.storage_fee,
+            founded.quarantine_s,
+            founded.settling_s,
+            founded.listings,
+            founded.oracle_keys,
+            2,
         )
         opened = wire.Open(channel_id, key_a, salt, VAULT, signature)
         self.users[channel_id] = User(seed, Replica(welcome, opened))

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from fairway import __version__
-from fairway.cli import wallet
+from fairway.cli import chain, wallet
 from fairway.cli.serve import serve
 from fairway.errors import FairwayError, IllegalTransition
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(serve)
+app.add_typer(chain.app)
 app.add_typer(wallet.app)
 
 

@@ -48,4 +48,5 @@ def _opened(venue: Venue, event: Opened) -> None:
     named = codec.channel_id(founded.network, vault, event.key_a, event.key_b, event.salt)
     if named.to_bytes(16) != event.channel_id:
         raise InvalidMessage("channel.id", "the channel's ID does not name its keys, network and vault")
+    Address.parse(event.payout)
     keys.verify(event.key_a, first_half(event.channel_id).digest(), event.signature)

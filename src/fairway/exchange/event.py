@@ -41,6 +41,7 @@ class Founded(Event, frozen=True, tag="founded"):
     """The venue's birth; always entry 0.
 
     `secret` seeds every blinding of the pool: the journal is confidential.
+    Every channel's contract has this `fine`, `storage_fee`, `quarantine_s` and `settling_s`.
     A taker who has not signed his fill after `patience_ms` is punished by the vault until he does.
     """
 
@@ -51,6 +52,9 @@ class Founded(Event, frozen=True, tag="founded"):
     listings: list[Listing]
     ratio: int
     fine: int
+    storage_fee: int
+    quarantine_s: int
+    settling_s: int
     patience_ms: int
     pool_seed: int
     insurance_seed: int

@@ -31,6 +31,7 @@ def open_channel(venue: Venue, turn: Turn, event: Opened) -> None:
     account = Account(event.channel_id, venue.rules, venue.rounds)
     half = next_b(channel, 0, account.b_conditionals, account.expected())
     venue.channels[event.channel_id], venue.accounts[event.channel_id] = channel, account
+    venue.payouts[event.channel_id] = event.payout
     turn.effects.append(SignHalf(event.channel_id, half))
 
 

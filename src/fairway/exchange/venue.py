@@ -83,6 +83,7 @@ class Venue:
         "liquidating",
         "matches",
         "owed",
+        "payouts",
         "priced",
         "recovered",
         "rounds",
@@ -114,6 +115,7 @@ class Venue:
         self.recovered = 0
         self.unproven: set[bytes] = set()
         self.final = 0
+        self.payouts: dict[bytes, str] = {}
         self.matches = 0
         self.counts = Counts()
 

@@ -102,6 +102,9 @@ class Welcome(Reply, frozen=True, tag="welcome"):
     key_b: bytes
     ratio: int
     fine: int
+    storage_fee: int
+    quarantine_s: int
+    settling_s: int
     listings: list[Listing]
     oracle_keys: list[bytes]
     oracle_threshold: int
@@ -109,10 +112,14 @@ class Welcome(Reply, frozen=True, tag="welcome"):
 
 
 class Granted(Reply, frozen=True, tag="granted"):
-    """Side B's half number 1 of the channel, citing the user's; now the user may wrap."""
+    """Side B's half number 1 of the channel, citing the user's; now the user may wrap.
+
+    `consent` is the vault key's signature that this channel pays out to the user's wallet.
+    """
 
     channel_id: bytes
     signature: bytes
+    consent: bytes = b""
 
 
 class Pushed(Reply, frozen=True, tag="pushed"):

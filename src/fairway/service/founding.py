@@ -6,6 +6,9 @@
     oracle_threshold = 2               # how many of them sign a round
     ratio = 10                         # wrapped TON on the service's side for each one of the user's
     fine = "0.5"                       # TON, the reserve in every channel that a stale close loses
+    storage_fee = "0.25"               # TON, what a channel's contract keeps for its rent
+    quarantine_s = 3600                # how long a state submitted by one side may be answered
+    settling_s = 3600                  # how long conditionals may be settled after that
     patience_s = 600                   # how long a taker may leave a fill unsigned
     pool_seed = "10000"                # TON
     insurance_seed = "1000"            # TON
@@ -41,6 +44,9 @@ class Charter(msgspec.Struct, forbid_unknown_fields=True):
     oracle_threshold: int
     ratio: int
     fine: str
+    storage_fee: str
+    quarantine_s: int
+    settling_s: int
     patience_s: int
     pool_seed: str
     insurance_seed: str
@@ -69,6 +75,9 @@ def read_founding(folder: Path, secret: bytes, at_ms: int) -> Founded:
             listings=parse_listings(markets.read_text(encoding="utf-8")) if markets.exists() else default_listings(),
             ratio=charter.ratio,
             fine=parse_ton(charter.fine),
+            storage_fee=parse_ton(charter.storage_fee),
+            quarantine_s=charter.quarantine_s,
+            settling_s=charter.settling_s,
             patience_ms=charter.patience_s * 1000,
             pool_seed=parse_ton(charter.pool_seed),
             insurance_seed=parse_ton(charter.insurance_seed),

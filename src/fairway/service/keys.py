@@ -7,6 +7,7 @@ service's side of every channel, so it is never made anew beside a journal that 
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -19,17 +20,19 @@ __all__ = ["Keyring"]
 
 ROOT = "root.key"
 ROOT_SIZE = 32
+SIGNERS = 1 << 16
 LABEL = "fairway service root"
 
 
 class Keyring:
     """The keys of one service. Secret: all of it; its repr shows nothing."""
 
-    __slots__ = ("_root", "_signers")
+    __slots__ = ("_root", "channel")
 
     def __init__(self, root: bytes) -> None:
         self._root = root
-        self._signers: dict[bytes, Signer] = {}
+        self.channel = lru_cache(SIGNERS)(self._channel)
+        """Side B's key in the channels of a user: (network, vault, his key) → signer."""
 
     def __repr__(self) -> str:
         return "<Keyring>"
@@ -52,21 +55,21 @@ class Keyring:
         write_private(path, root if passphrase is None else sealed.seal(root, passphrase, LABEL, entropy, cost))
         return cls(root)
 
-    def channel(self, network: int, vault: str, key_a: bytes) -> Signer:
-        """Side B's key in the channels of the user with `key_a`."""
-        signer = self._signers.get(key_a)
-        if signer is None:
-            parts = network.to_bytes(4, signed=True), vault.encode(), key_a
-            signer = self._signers[key_a] = Signer.of(derive_seed(self._root, "fairway channel key", *parts))
-        return signer
-
     def operator(self) -> Signer:
         """The key of the operator's own wallet, which pays for messages to the chain."""
         return Signer.of(derive_seed(self._root, "fairway operator wallet"))
 
+    def consent(self) -> Signer:
+        """The key whose consent the vault asks for when a channel is registered."""
+        return Signer.of(derive_seed(self._root, "fairway vault consent"))
+
     def pool_secret(self) -> bytes:
         """The secret from which the blindings of the pool derive; the founding entry carries it."""
         return derive_seed(self._root, "fairway pool secret")
+
+    def _channel(self, network: int, vault: str, key_a: bytes) -> Signer:
+        parts = network.to_bytes(4, signed=True), vault.encode(), key_a
+        return Signer.of(derive_seed(self._root, "fairway channel key", *parts))
 
 
 def _unlock(content: bytes, passphrase: bytes | None) -> bytes:

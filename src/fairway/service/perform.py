@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from fairway.channel.machine import newest_b
 from fairway.exchange.effect import AnyEffect, Print, Push, Refuse, SignHalf
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Priced
+from fairway.exchange.site import channel_setup, consent_digest
 from fairway.exchange.wire import Granted, Pushed, Refused, encode
 from fairway.service.hub import Hub
 from fairway.service.journal import Letter, market_topic
@@ -71,7 +74,12 @@ class Hands:
     def sign(self, reply: Granted | Pushed) -> bytes:
         """The frame of a letter that leaves the house, under the channel's key."""
         rules, channel = self._engine.rules, self._engine.channels[reply.channel_id]
-        return encode(signed(reply, self._keyring.channel(rules.network, rules.vault, channel.key_a)))
+        ready = signed(reply, self._keyring.channel(rules.network, rules.vault, channel.key_a))
+        if isinstance(ready, Granted):
+            setup = channel_setup(rules, ready.channel_id, channel.key_a, channel.key_b)
+            agreed = consent_digest(rules, setup, self._engine.venue.payouts[ready.channel_id])
+            ready = replace(ready, consent=self._keyring.consent().sign(agreed))
+        return encode(ready)
 
     def _learn(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         for effect in effects:
