@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from fairway.crypto.pedersen import Opening, combine
 from fairway.crypto.scalars import ORDER
-from fairway.errors import Rejected
+from fairway.errors import InvalidMessage, Rejected
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.risk.margin import deficit
 from fairway.risk.position import closed, opened
-from fairway.settlement.note import Fill, open_note
-from fairway.settlement.settlement import settle
-from fairway.settlement.statement import Cause, Terms
+from fairway.settlement.epoch import EpochProof
+from fairway.settlement.note import Fill, Opened, OrderTx, open_note
+from fairway.settlement.settlement import Settlement, SettlementTx, settle
+from fairway.settlement.statement import Cause, Kind, Statement, Terms
 from fairway.settlement.sums import commitment_of, opening_of
 from fairway.settlement.values import shortfall
 
@@ -93,3 +94,34 @@ def test_commitments_of_notes_add_as_their_openings_do(x, y, r, t):
     one, two = Opening(x, r), Opening(y, t)
     assert (one + two).commitment == combine([(1, one.commitment), (1, two.commitment)])
     assert (one - two).commitment == combine([(1, one.commitment), (-1, two.commitment)])
+
+
+FILL = Fill(
+    network=1, market=2, inverse=True, unit=10**9, side=-1, price=30_000, funding_index=-5, at_ms=9, note=NOTE
+)  # fmt: skip
+OPENED = open_note(FILL, 100, 10**6, blinding)
+STATEMENT = Statement(
+    network=1, market=2, inverse=False, unit=5, side=1, cause=Cause.TRADE, settlement_price=7, mark_price=8,
+    funding_index=-9, at_ms=10, note=NOTE, binding=NOTE, kind=Kind.GAIN, partial=True,
+)  # fmt: skip
+CLOSE = Settlement(STATEMENT, tuple(Opening(value - 5, value) for value in range(17)))
+RECORDS = [
+    (Settlement.decode, CLOSE.encode()),
+    (SettlementTx.decode, SettlementTx(STATEMENT, CLOSE.commitments, b"proof").encode()),
+    (OrderTx.decode, OPENED.transaction().encode()),
+    (Opened.decode, OPENED.encode()),
+    (EpochProof.decode, EpochProof((b"first", b"second")).encode()),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(RECORDS), st.integers(0, 10**4), st.binary(max_size=4), st.integers(0, 8))
+def test_altered_bytes_are_another_record_or_invalid_and_never_the_same_record(record, at, put, taken):
+    decode, encoded = record
+    at %= len(encoded) + 1
+    altered = encoded[:at] + put + encoded[at + taken :]
+    try:
+        decoded = decode(altered)
+    except InvalidMessage:
+        return
+    assert decoded.encode() == altered

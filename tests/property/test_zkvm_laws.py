@@ -48,7 +48,7 @@ def test_any_program_runs_to_a_circuit_or_is_invalid(program):
 @settings(max_examples=300, deadline=None)
 @given(programs)
 def test_the_checker_and_the_machine_agree_on_every_type_while_it_runs(program):
-    machine = Machine(verifier._Public())
+    machine = Machine(verifier.Public())
     for done, instruction in enumerate(program, start=1):
         try:
             machine.step(instruction)

@@ -6,7 +6,7 @@ from settlement_cases import BINDING, CASES, ENTROPY, NOTE, POOL, blinder, case
 from fairway.errors import IllegalTransition, InvalidMessage, InvalidProof
 from fairway.settlement.chain import CHAIN_START, PublicBooks, chain_next
 from fairway.settlement.epoch import EpochProof, prove_epoch, verify_epoch
-from fairway.settlement.note import OrderTx, open_note
+from fairway.settlement.note import Opened, OrderTx, open_note
 from fairway.settlement.proof import prove, verify, verify_batch
 from fairway.settlement.settlement import Settlement, SettlementTx, settle
 from fairway.settlement.statement import Kind, binding
@@ -39,7 +39,9 @@ def test_records_read_back_from_their_bytes(name):
     assert Settlement.decode(settlement.encode()).txid == settlement.txid
     tx = SettlementTx(settlement.statement, settlement.commitments, b"proof")
     assert SettlementTx.decode(tx.encode()) == tx
-    order = CASES[name]().opened.transaction()
+    opened = CASES[name]().opened
+    assert Opened.decode(opened.encode()) == opened
+    order = opened.transaction()
     assert OrderTx.decode(order.encode()) == order
 
 

@@ -106,7 +106,7 @@ def test_a_commitment_without_an_opening_is_not_provable():
 
 
 def test_dup_and_roll_count_from_the_top():
-    steps = list(trace(program("push:n0 push:n1 push:n2 roll:2 dup:1 roll:0 drop drop drop drop"), verifier._Public()))
+    steps = list(trace(program("push:n0 push:n1 push:n2 roll:2 dup:1 roll:0 drop drop drop drop"), verifier.Public()))
     stacks = [[item.content[0] for item in stack] for _, stack in steps]
     assert stacks[3:6] == [[1, 2, 0], [1, 2, 0, 2], [1, 2, 0, 2]]
 

@@ -21,7 +21,7 @@ from typing import NamedTuple, Self
 from fairway.crypto.pedersen import Opening, combine, commit_all
 from fairway.errors import IllegalTransition, InvalidMessage, InvalidProof
 from fairway.settlement.sums import ONE, Sum, commitment_of, opening_of
-from fairway.settlement.wire import HASH, Number, Reader, pack
+from fairway.settlement.wire import HASH, Number, Reader, pack, pack_openings
 from fairway.units import FUNDING_INDEX_BOUND, LOT_BOUND, NANO_BOUND, TICK_BOUND, UNIT_BOUND, div_down, div_up
 
 __all__ = ["Fill", "Note", "NotePoints", "Opened", "OrderTx", "open_note"]
@@ -199,6 +199,19 @@ class Opened:
     def transaction(self) -> OrderTx:
         """The public record."""
         return OrderTx(self.fill, tuple(commit_all(self.openings)))
+
+    def encode(self) -> bytes:
+        """The job for a prover in another process. Secret."""
+        return self.fill.encode() + pack_openings(self.openings)
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> Self:
+        """The job in `encoded`. Errors: `InvalidMessage`."""
+        reader = Reader(encoded)
+        fill = Fill.read(reader)
+        openings = reader.openings(len(fill.names()))
+        reader.end()
+        return cls(fill, openings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,14 @@ from hashlib import sha256
 from typing import Protocol, Self
 
 from fairway.crypto.pedersen import Opening, commit_all
-from fairway.crypto.scalars import to_bytes
 from fairway.errors import IllegalTransition, InvalidProof
 from fairway.settlement.note import Blinding, Note, NotePoints
 from fairway.settlement.statement import Cause, Kind, Statement, Terms
 from fairway.settlement.sums import commitment_of, opening_of
 from fairway.settlement.values import BASE_MIDDLE, LIMB, holds, names_of, pool_after, ranged
-from fairway.settlement.wire import Reader, sized
+from fairway.settlement.wire import Reader, pack_openings, sized
 
 __all__ = ["Closing", "Settlement", "SettlementTx", "settle"]
-
-VALUE_BYTES = 32
 
 
 class Closing(Protocol):
@@ -110,20 +107,14 @@ class Settlement:
 
     def encode(self) -> bytes:
         """The job for a prover in another process. Secret."""
-        pairs = (
-            opening.value.to_bytes(VALUE_BYTES, "little", signed=True) + to_bytes(opening.blinding)
-            for opening in self.openings
-        )
-        return self.statement.encode() + b"".join(pairs)
+        return self.statement.encode() + pack_openings(self.openings)
 
     @classmethod
     def decode(cls, encoded: bytes) -> Self:
         """The job in `encoded`. Errors: `InvalidMessage`."""
         reader = Reader(encoded)
         statement = Statement.read(reader)
-        openings = tuple(
-            Opening(reader.number(VALUE_BYTES, signed=True), reader.number(VALUE_BYTES)) for _ in names_of(statement)
-        )
+        openings = reader.openings(len(names_of(statement)))
         reader.end()
         return cls(statement, openings)
 

@@ -6,11 +6,14 @@ their counts. Whatever does not read back to the same bytes is refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from fairway.crypto import scalars
+from fairway.crypto.pedersen import Opening
 from fairway.errors import InvalidMessage
 
-__all__ = ["HASH", "Number", "Reader", "pack", "sized"]
+__all__ = ["HASH", "Number", "Reader", "pack", "pack_openings", "sized"]
 
 HASH = 0
 HASH_BYTES = 32
@@ -70,6 +73,13 @@ class Reader:
         """The next `count` commitments."""
         return tuple(self.take(HASH_BYTES) for _ in range(count))
 
+    def openings(self, count: int) -> tuple[Opening, ...]:
+        """The next `count` openings."""
+        return tuple(
+            Opening(self.number(HASH_BYTES, signed=True), scalars.from_bytes(self.take(HASH_BYTES)))
+            for _ in range(count)
+        )
+
     def sized(self) -> bytes:
         """The next 32-bit length and that many bytes."""
         return self.take(self.number(4))
@@ -78,6 +88,14 @@ class Reader:
         """Refuse what is left over."""
         if self._offset != len(self._encoded):
             raise InvalidMessage("wire.trailing", "a record has bytes after its end", offset=self._offset)
+
+
+def pack_openings(openings: Iterable[Opening]) -> bytes:
+    """Openings as signed values and canonical blindings, 64 bytes each. Secret."""
+    return b"".join(
+        opening.value.to_bytes(HASH_BYTES, "little", signed=True) + scalars.to_bytes(opening.blinding)
+        for opening in openings
+    )
 
 
 def sized(content: bytes) -> bytes:

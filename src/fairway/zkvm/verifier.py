@@ -10,15 +10,16 @@ from fairway.zkvm.program import Instruction
 from fairway.zkvm.types import Item
 from fairway.zkvm.vm import Circuit, run
 
-__all__ = ["Claim", "circuit_of", "verify", "verify_batch"]
+__all__ = ["Claim", "Public", "circuit_of", "verify", "verify_batch"]
 
 
-class _Public:
+class Public:
     """The verifier's delegate: it knows no witness."""
 
     __slots__ = ()
 
     def allocate(self) -> int | None:
+        """No value: only the prover knows one."""
         return None
 
 
@@ -34,7 +35,7 @@ class Claim:
 
 def circuit_of(instructions: Sequence[Instruction], inputs: Sequence[Item] = ()) -> Circuit:
     """The circuit of a program, as a verifier sees it. Errors: `InvalidMessage`."""
-    return run(instructions, _Public(), inputs)
+    return run(instructions, Public(), inputs)
 
 
 def verify(claim: Claim) -> None:
