@@ -162,15 +162,17 @@ def test_a_wrap_without_its_ton_changes_nothing_and_comes_back(stage: Stage):
 
 def test_an_unknown_channel_and_a_closed_one_take_no_deposit(stage: Stage):
     alice = stage.opened("alice", TON)
-    refused(stage.wrap(stage.party("bob"), TON), 800)
+    bob = stage.party("bob")
+    refused(stage.wrap(bob, TON), 800)
+    succeeded(stage.open(bob))
+    refused(stage.wrap(bob, TON), 817)
     stage.closes(alice, TON)
     refused(stage.wrap(alice, TON), 804)
 
 
 def test_a_channel_learns_its_wallet_from_the_vault(stage: Stage):
     alice = stage.opened("alice")
-    ask = Builder().store_uint(0x2C76B973, 32).store_uint(5, 64).store_address(alice.owner.foreign()).store_bit(1)
-    done = stage.word(alice.owner, ask.end_cell())
+    done = stage.ask(alice)
     answer = done[0].outgoing[0]
     fields = from_boc(answer.body).begin_parse()
     assert (fields.load_uint(32), fields.load_uint(64)) == (0xD1735400, 5)

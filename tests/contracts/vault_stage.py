@@ -114,11 +114,17 @@ class Stage:
         """A registered channel, with `nano` wrapped into it; the books follow."""
         party = self.party(name, salt)
         succeeded(self.open(party, salt))
+        succeeded(self.ask(party))
         self.books = model.open_account(self.books, party.channel_id, party.name.encode())
         if nano:
             succeeded(self.wrap(party, nano))
             self.books = model.wrap(self.books, party.channel_id, nano)
         return party
+
+    def ask(self, party: Party) -> tuple[Transaction, ...]:
+        """What a channel does when it begins: it asks the master for its wallet."""
+        body = Builder().store_uint(0x2C76B973, 32).store_uint(5, 64).store_address(party.owner.foreign())
+        return self.word(party.owner, body.store_bit(1).end_cell())
 
     def wrap(self, party: Party, nano: int) -> tuple[Transaction, ...]:
         return self.send(party.wallet, self.vault, nano + WRAP_VALUE, wrap(party.channel, nano))

@@ -54,9 +54,9 @@ _CONSENT, _SINK = 0x434F4E53, 0x53494E4B
 
 OPEN_VALUE = 100_000_000
 """Nano to attach to `open_channel`: half is rent for ever, the rest comes back."""
-WRAP_VALUE = 200_000_000
+WRAP_VALUE = 250_000_000
 """Nano to attach to `wrap` beside the deposit; what is left comes back."""
-REOPEN_VALUE = 210_000_000
+REOPEN_VALUE = 250_000_000
 """Nano to attach to `reopen`: it prepays the mints into the new channel."""
 WORD_VALUE = 50_000_000
 """Nano to attach to any other message beside the TON it brings; what is left comes back."""

@@ -23,6 +23,9 @@ from fairway.errors import IllegalTransition, Rejected
 LEVERAGE = 10
 """λ: wrapped units on the service's side for each on the user's."""
 
+CLAIMS_PER_MOVE = 4
+"""So many waiting gains are paid by one message; whoever sends another goes on."""
+
 UNITS = LEVERAGE + 1
 """Wrapped units for each nano of a deposit."""
 
@@ -129,12 +132,13 @@ def wrap(books: Books, channel_id: int, nano: int) -> Books:
 
 
 def come_home(
-    books: Books, channel_id: int, units: int, *, to_sink: bool, ended: bool
+    books: Books, channel_id: int, units: int, *, to_sink: bool, ended: bool, settled: int = 0
 ) -> tuple[Books, tuple[Payment, ...]]:
     """Units return from a channel: the user's share is redeemed, the service's goes to the sink.
 
-    The user is paid his share less his liens: up to his deposit now, a gain when its turn comes. When the last unit is
-    home, what is left of the deposit is a loss and becomes free. Payments stand in the order they are made.
+    The user is paid his share less his liens: up to his deposit now, a gain when its turn comes. What conditionals took
+    from him at the end (`settled`) is not charged again. When the last unit is home, what is left of the deposit is a
+    loss and becomes free. Payments stand in the order they are made.
     """
     entry = account(books, channel_id)
     if not 0 <= units <= entry.held:
@@ -145,13 +149,15 @@ def come_home(
     if to_sink:
         books = _with_account(_burn(books, 0), channel_id, entry)
     else:
-        books, payments = _redeem(books, channel_id, entry, units)
+        books, payments = _redeem(books, channel_id, entry, units, settled)
     books, later = settle_claims(_release(books, channel_id))
     return books, payments + later
 
 
-def _redeem(books: Books, channel_id: int, entry: Account, units: int) -> tuple[Books, tuple[Payment, ...]]:
-    charged = min(units, entry.owed)
+def _redeem(
+    books: Books, channel_id: int, entry: Account, units: int, settled: int
+) -> tuple[Books, tuple[Payment, ...]]:
+    charged = min(units, max(0, entry.owed - settled))
     redeemed = units - charged
     covered = min(redeemed, entry.deposit)
     gain = redeemed - covered
@@ -179,9 +185,9 @@ def _release(books: Books, channel_id: int) -> Books:
 
 
 def settle_claims(books: Books) -> tuple[Books, tuple[Payment, ...]]:
-    """Pays waiting gains from free TON, first in, first out; the last may be paid in part."""
+    """Pays waiting gains from free TON, first in, first out; the last may be paid in part. A few at a time."""
     payments: tuple[Payment, ...] = ()
-    while books.claims and books.free > 0:
+    while books.claims and books.free > 0 and len(payments) < CLAIMS_PER_MOVE:
         first, *rest = books.claims
         nano = min(first.nano, books.free)
         payments += _payment(first.wallet, nano)
