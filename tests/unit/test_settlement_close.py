@@ -1,5 +1,8 @@
 """Every kind of close settles, proves, verifies and travels as bytes, with the integers that risk moved."""
 
+import json
+from pathlib import Path
+
 import pytest
 from settlement_cases import BINDING, CASES, ENTROPY, NOTE, POOL, blinder, case
 
@@ -7,9 +10,12 @@ from fairway.errors import IllegalTransition, InvalidMessage, InvalidProof
 from fairway.settlement.chain import CHAIN_START, PublicBooks, chain_next
 from fairway.settlement.epoch import EpochProof, prove_epoch, verify_epoch
 from fairway.settlement.note import Opened, OrderTx, open_note
+from fairway.settlement.programs import absorbed
 from fairway.settlement.proof import prove, verify, verify_batch
 from fairway.settlement.settlement import Settlement, SettlementTx, settle
 from fairway.settlement.statement import Kind, binding
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "zkos-settlements.json").read_text())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -58,6 +64,19 @@ def test_bytes_that_are_cut_extended_or_of_another_domain_are_invalid(name):
         for bad in (encoded[:-1], encoded + b"\0", b"x" + encoded[1:], b""):
             with pytest.raises(InvalidMessage):
                 decode(bad)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_identities_are_those_of_the_published_vectors(name):
+    settlement = CASES[name]().settle()
+    assert VECTORS[name] == {
+        "kind": settlement.kind.name.lower(),
+        "order": CASES[name]().opened.txid.hex(),
+        "statement": settlement.statement.encode().hex(),
+        "program": absorbed(settlement.statement)[-32:].hex(),
+        "commitments": [point.hex() for point in settlement.commitments],
+        "txid": settlement.txid.hex(),
+    }
 
 
 def test_a_plain_settlement_has_no_multiplier_and_417_bytes():

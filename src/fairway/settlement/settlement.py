@@ -1,9 +1,7 @@
 """The SettlementTx and its making, which is cheap enough for the engine; `proof` does the heavy part elsewhere.
 
-Settlement     the openings: what the engine journals and a worker proves. Secret.
-SettlementTx   the statement, the commitments V and the proof: what the public gets
-
-txid = SHA-256(statement ‖ V), known before the proof is
+A `Settlement` holds the openings: what the engine keeps and a worker proves. A `SettlementTx` holds the statement, the
+commitments V and the proof: what the public gets. Both have one txid, SHA-256(statement ‖ V), known before any proof.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ class Closing(Protocol):
 
     @property
     def remainder(self) -> int:
-        """E of the profit equation."""
+        """The remainder e of the profit equation."""
 
     @property
     def available(self) -> int:
@@ -57,7 +55,7 @@ class Closing(Protocol):
 
     @property
     def bad_debt(self) -> int:
-        """b, what the loss exceeds the margin by."""
+        """The bad debt b, what the loss exceeds the margin by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Settlement:
 
     @property
     def kind(self) -> Kind:
-        """gain, loss, liquidation or bankrupt."""
+        """What the close did."""
         return self.statement.kind
 
     @property

@@ -96,5 +96,5 @@ def _difference(whole: str, part: str) -> Sum:
 
 
 def _room(bound: int, name: str) -> Sum:
-    """Bound − 1 − name: that it is not negative says name < bound."""
+    """What `name` lacks to bound − 1: that it is not negative says name < bound."""
     return ((bound - 1, ONE), (-1, name))

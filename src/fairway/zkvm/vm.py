@@ -129,7 +129,7 @@ def _program(machine: Machine, operand: object) -> None:
 
 
 def _drop(machine: Machine, _: object) -> None:
-    """X → ø."""
+    """Item → ø."""
     if type_of(machine.at(0)) not in DROPPABLE:
         raise InvalidMessage("zkvm.not_droppable", "an item that must be used exactly once was dropped")
     machine.stack.pop()
