@@ -60,12 +60,13 @@ fn earn() -> Builder {
 }
 
 fn vector(program: &str, builder: &Builder) -> Value {
+    let bases = published::Bases::new(1);
     let openings = builder.values.iter().zip(&builder.blindings);
     let openings: Vec<_> = openings.map(|(v, b)| (ours_to_theirs(v), ours_to_theirs(b))).collect();
-    let proof = published::prove(&builder.tape, &openings, Vec::new());
+    let proof = published::prove(&bases, &builder.tape, &openings, Vec::new());
     let commitments: Vec<[u8; 32]> =
         builder.commitments().chunks(32).filter_map(|point| point.try_into().ok()).collect();
-    assert!(published::verify(&builder.tape, &commitments, &proof), "the crate must accept its own proof");
+    assert!(published::verify(&bases, &builder.tape, &commitments, &proof), "the crate must accept its own proof");
     json!({
         "program": program,
         "tape": hex::encode(&builder.tape),

@@ -20,6 +20,7 @@ fn points(encoded: &[u8]) -> Vec<[u8; 32]> {
 
 #[test]
 fn random_circuits_prove_and_verify_in_both_directions() {
+    let bases = published::Bases::new(1024);
     let mut two_phase = 0;
     for seed in 0..CIRCUITS {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -33,13 +34,20 @@ fn random_circuits_prove_and_verify_in_both_directions() {
         };
 
         let ours = circuit.prove(Statement::Compatible, rng.gen()).unwrap();
-        assert!(published::verify(&circuit.tape, &points(&commitments), &ours), "circuit {seed}: ours to theirs");
+        assert!(
+            published::verify(&bases, &circuit.tape, &points(&commitments), &ours),
+            "circuit {seed}: ours to theirs"
+        );
         assert_eq!(r1cs::verify_batch(&[item(&ours)]), Ok(()), "circuit {seed}: ours to ours");
 
         let openings = circuit.values.iter().zip(&circuit.blindings);
         let openings: Vec<_> = openings.map(|(v, b)| (ours_to_theirs(v), ours_to_theirs(b))).collect();
-        let theirs =
-            published::prove(&circuit.tape, &openings, circuit.assignments.iter().map(ours_to_theirs).collect());
+        let theirs = published::prove(
+            &bases,
+            &circuit.tape,
+            &openings,
+            circuit.assignments.iter().map(ours_to_theirs).collect(),
+        );
         assert_eq!(r1cs::verify_batch(&[item(&theirs)]), Ok(()), "circuit {seed}: theirs to ours");
         assert_eq!(ours.len(), theirs.len(), "circuit {seed}");
         two_phase += u64::from(ours[0]);

@@ -10,7 +10,17 @@ use curve25519_dalek_ng::scalar::Scalar;
 use fairway_core::tape::{Linear, Operation, Tape, Token, Variable, RANGE_BITS};
 use merlin::Transcript;
 
-const CAPACITY: usize = 1024;
+/// The crate's generators, enough for `multipliers`. To make them for each proof is what a naive user pays for.
+pub struct Bases {
+    pedersen: PedersenGens,
+    generators: BulletproofGens,
+}
+
+impl Bases {
+    pub fn new(multipliers: usize) -> Self {
+        Self { pedersen: PedersenGens::default(), generators: BulletproofGens::new(multipliers, 1) }
+    }
+}
 
 pub fn ours_to_theirs(scalar: &curve25519_dalek::Scalar) -> Scalar {
     Scalar::from_canonical_bytes(scalar.to_bytes()).unwrap()
@@ -133,11 +143,10 @@ fn negate<CS: RandomizedConstraintSystem>(cs: &mut CS, (x, value): Valued) -> Re
 }
 
 /// Their proof of our circuit, in the compatible profile.
-pub fn prove(tape: &[u8], openings: &[(Scalar, Scalar)], assignments: Vec<Scalar>) -> Vec<u8> {
+pub fn prove(bases: &Bases, tape: &[u8], openings: &[(Scalar, Scalar)], assignments: Vec<Scalar>) -> Vec<u8> {
     let tape = Tape::parse(tape).unwrap();
-    let bases = PedersenGens::default();
     let mut transcript = Transcript::new(b"ZkVM.r1cs");
-    let mut prover = Prover::new(&bases, &mut transcript);
+    let mut prover = Prover::new(&bases.pedersen, &mut transcript);
     let mut assignments = assignments.into_iter();
     for operation in tape.operations() {
         if let Operation::Commit(index) = operation {
@@ -147,11 +156,11 @@ pub fn prove(tape: &[u8], openings: &[(Scalar, Scalar)], assignments: Vec<Scalar
             replay(&mut prover, operation, &mut assignments, |prover, linear| Some(prover.eval(linear)));
         }
     }
-    prover.prove(&BulletproofGens::new(CAPACITY, 1)).unwrap().to_bytes()
+    prover.prove(&bases.generators).unwrap().to_bytes()
 }
 
 /// Their verdict on our proof, in the compatible profile.
-pub fn verify(tape: &[u8], commitments: &[[u8; 32]], proof: &[u8]) -> bool {
+pub fn verify(bases: &Bases, tape: &[u8], commitments: &[[u8; 32]], proof: &[u8]) -> bool {
     let tape = Tape::parse(tape).unwrap();
     let mut transcript = Transcript::new(b"ZkVM.r1cs");
     let mut verifier = Verifier::new(&mut transcript);
@@ -163,5 +172,5 @@ pub fn verify(tape: &[u8], commitments: &[[u8; 32]], proof: &[u8]) -> bool {
         }
     }
     let Ok(proof) = R1CSProof::from_bytes(proof) else { return false };
-    verifier.verify(&proof, &PedersenGens::default(), &BulletproofGens::new(CAPACITY, 1)).is_ok()
+    verifier.verify(&proof, &bases.pedersen, &bases.generators).is_ok()
 }
