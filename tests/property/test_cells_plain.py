@@ -208,10 +208,10 @@ def test_keys_have_32_bits(key):
 
 
 def test_a_trie_that_labels_always_short_is_caught(monkeypatch):
-    def always_short(key, start, end):
-        length = end - start
-        return ((1 << length) - 1 << 1) << length | key >> 32 - end & (1 << length) - 1, 2 + 2 * length
+    def always_short(bits, length, room):
+        return ((1 << length) - 1 << 1) << length | bits, 2 + 2 * length
 
+    monkeypatch.setattr(trie, "_head", trie._head.__wrapped__)
     monkeypatch.setattr(trie, "_label", always_short)
     with pytest.raises(AssertionError):
         check_dictionary([1, 2, 3])

@@ -10,10 +10,11 @@ several changes between two roots share one hashing of their common path.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 
 from fairway.channel.conditional import CONDITION_BITS, CONDITION_CODE, Conditional
-from fairway.ton.cells import Plain
+from fairway.ton.cells import Bits, Plain
 
 __all__ = ["KEY_BITS", "Fork", "Leaf", "Node", "find", "insert", "leaves", "remove"]
 
@@ -40,8 +41,7 @@ class Leaf:
     def hash(self) -> bytes:
         """The hash of the leaf's cell."""
         if not self._hash:
-            head, data = _framed(*self._bits())
-            self._hash = sha256(b"%c%c%b%b" % (2, head, data, self.conditional.tail)).digest()
+            self._hash = sha256(_head(*_edge(self), True) + self.conditional.tail).digest()
         return self._hash
 
     def moved(self, start: int) -> Leaf:
@@ -50,12 +50,9 @@ class Leaf:
 
     def cell(self) -> Plain:
         """The leaf's cell."""
-        value, width = self._bits()
-        return Plain(_framed(value, width)[1], width, (self.conditional.terms, self.conditional.code))
-
-    def _bits(self) -> tuple[int, int]:
-        label, width = _label(self.key, self.start, KEY_BITS)
-        return label << CONDITION_BITS | CONDITION_CODE, width + CONDITION_BITS
+        value, width = _label(*_edge(self))
+        bits = Bits().uint(width, value).uint(CONDITION_BITS, CONDITION_CODE)
+        return bits.cell(self.conditional.terms, self.conditional.code)
 
 
 class Fork:
@@ -79,9 +76,8 @@ class Fork:
         """The hash of the fork's cell."""
         if not self._hash:
             left, right = self.left, self.right
-            head, data = _framed(*_label(self.key, self.start, self.end))
             depths = (left.depth << 16 | right.depth).to_bytes(4)
-            self._hash = sha256(b"%c%c%b%b%b%b" % (2, head, data, depths, left.hash, right.hash)).digest()
+            self._hash = sha256(_head(*_edge(self), False) + depths + left.hash + right.hash).digest()
         return self._hash
 
     def moved(self, start: int) -> Fork:
@@ -90,8 +86,8 @@ class Fork:
 
     def cell(self) -> Plain:
         """The fork's cell."""
-        value, width = _label(self.key, self.start, self.end)
-        return Plain(_framed(value, width)[1], width, (self.left.cell(), self.right.cell()))
+        value, width = _label(*_edge(self))
+        return Bits().uint(width, value).cell(self.left.cell(), self.right.cell())
 
 
 Node = Leaf | Fork
@@ -147,14 +143,18 @@ def _bit(key: int, position: int) -> int:
     return key >> KEY_BITS - 1 - position & 1
 
 
-def _label(key: int, start: int, end: int) -> tuple[int, int]:
-    """The canonical edge label for the bits [start, end) of `key`, as an integer and its width.
+def _edge(node: Node) -> tuple[int, int, int]:
+    """The bits of the node's label, how many they are, and how many there could be."""
+    length = node.end - node.start
+    return node.key >> KEY_BITS - node.end & (1 << length) - 1, length, KEY_BITS - node.start
 
-    Of `same$11`, `long$10` and `short$0` the shortest; of equals, TON's reference implementation takes the last.
+
+def _label(bits: int, length: int, room: int) -> tuple[int, int]:
+    """The canonical edge label as an integer and its width: of `same$11`, `long$10` and `short$0` the shortest.
+
+    Of labels of one width TON's reference implementation takes the last.
     """
-    length = end - start
-    bits = key >> KEY_BITS - end & (1 << length) - 1
-    width = (KEY_BITS - start).bit_length()
+    width = room.bit_length()
     if length > 1 and width < 2 * length - 1 and bits in {0, (1 << length) - 1}:
         return (0b110 | bits & 1) << width | length, 3 + width
     if width < length:
@@ -163,9 +163,16 @@ def _label(key: int, start: int, end: int) -> tuple[int, int]:
     return unary << length | bits, 2 + 2 * length
 
 
-def _framed(value: int, width: int) -> tuple[int, bytes]:
-    """The cell's second descriptor byte and its data, with the completion tag where the bits end inside a byte."""
+@lru_cache(maxsize=1 << 14)
+def _head(bits: int, length: int, room: int, leaf: bool) -> bytes:
+    """What the hash of a node begins with: two descriptors (two references), label, and a leaf's four bytes.
+
+    Kept, because the labels of counted keys are few.
+    """
+    value, width = _label(bits, length, room)
+    if leaf:
+        value, width = value << CONDITION_BITS | CONDITION_CODE, width + CONDITION_BITS
     whole, rest = divmod(width, 8)
     if not rest:
-        return 2 * whole, value.to_bytes(whole)
-    return 2 * whole + 1, ((value << 1 | 1) << 7 - rest).to_bytes(whole + 1)
+        return bytes((2, 2 * whole)) + value.to_bytes(whole)
+    return bytes((2, 2 * whole + 1)) + ((value << 1 | 1) << 7 - rest).to_bytes(whole + 1)
