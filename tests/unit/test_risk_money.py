@@ -10,7 +10,17 @@ from fairway.risk.liquidation import (
     liquidation_price,
     partial_lots,
 )
-from fairway.risk.margin import Health, equity, health, initial_requirement, is_no_worse, joint, maintenance, tier_at
+from fairway.risk.margin import (
+    Health,
+    equity,
+    health,
+    initial_requirement,
+    is_liquidatable,
+    is_no_worse,
+    joint,
+    maintenance,
+    tier_at,
+)
 from fairway.risk.position import Position, closed, opened, with_margin
 from fairway.units import FUNDING_SCALE, TON
 
@@ -154,8 +164,9 @@ def test_the_bracket_of_the_value_decides_what_must_be_posted():
     assert initial_requirement(LINEAR, 1_000, 5_000, 50) == 250 * TON
     assert tier_at(LINEAR, 1_000 * TON) is TIERS[0]
     assert tier_at(LINEAR, 1_000 * TON + 1) is TIERS[1]
-    with pytest.raises(Rejected, match=r"risk\.notional"):
+    with pytest.raises(Rejected, match=r"risk\.notional") as refused:
         initial_requirement(LINEAR, 10_000, 5_000, 10)
+    assert refused.value.facts == {"notional": 50_000 * TON, "limit": 10_000 * TON}
     for leverage in (0, 51):
         with pytest.raises(Rejected, match=r"risk\.leverage"):
             initial_requirement(LINEAR, 10, 5_000, leverage)
@@ -202,6 +213,13 @@ def test_an_end_at_the_last_tick_is_an_end_and_one_beyond_it_is_none():
     assert ends == [last - 1, None]
     ends = [liquidation_price(tiny, Position(1, 100, 99 + more, 0, 0), 0) for more in (0, 1)]
     assert ends == [None, 1]
+
+
+def test_equity_equal_to_maintenance_is_enough():
+    tiny = Contract(Payoff.LINEAR, 1, TIERS, 0, 0, 0)
+    assert not is_liquidatable(tiny, Position(1, 100, 99, 0, 0), 1, 0)
+    assert is_liquidatable(tiny, Position(1, 100, 99, 1, 0), 1, 1)
+    assert is_liquidatable(tiny, Position(1, 100, 100, 0, 0), 1, 0)
 
 
 def test_a_part_of_a_nano_of_funding_moves_the_end_by_a_tick():

@@ -30,6 +30,8 @@ def test_the_premium_moves_toward_the_sample_and_never_past_it():
     assert half.ticks == 5
     assert moved(half, 10, 10_000, 1_000).ticks == 10
     assert moved(half, 10, 499, 1_000) is half
+    assert moved(half, 10, 500, 1_000) is half
+    assert PREMIUM_SCALE == 1 << 16
     for sample in (-7, 7):
         assert 0 <= moved(start, sample, 1, 3).scaled / (sample * PREMIUM_SCALE) <= 1
 
