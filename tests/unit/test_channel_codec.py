@@ -1,6 +1,10 @@
 """The contract's messages: laid out bit by bit here, and taken apart again."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairway.channel.codec import (
     Agreed,
@@ -104,6 +108,21 @@ def test_an_unknown_message_is_invalid(body):
     with pytest.raises(InvalidMessage) as caught:
         decode(to_cell(Bits().raw(body).cell()))
     assert caught.value.code == "channel.message"
+
+
+@given(st.sampled_from(MESSAGES), st.integers(0, 10**6), st.integers(0, 1023))
+def test_a_changed_bit_gives_another_message_or_an_invalid_one(case, at, length):
+    message, bits, refs = case
+    body = to_cell(bits.cell(*refs))
+    flipped = body.bits.copy()
+    flipped[at % len(flipped)] ^= 1
+    for changed in (flipped, body.bits[:length]):
+        with suppress(InvalidMessage):
+            cell = Builder().store_bits(changed).end_cell()
+            for ref in refs:
+                cell = Builder().store_cell(cell).store_ref(to_cell(ref)).end_cell()
+            assert encode(decode(cell)) == cell
+            assert (decode(cell) == message) == (cell == body)
 
 
 def test_a_message_is_verified_against_the_side_it_names():
