@@ -215,6 +215,23 @@ def test_an_end_at_the_last_tick_is_an_end_and_one_beyond_it_is_none():
     assert ends == [None, 1]
 
 
+def test_the_bounds_of_a_position_are_exact():
+    tiny = Contract(Payoff.LINEAR, 1, TIERS, 0, 0, 0)
+    money, lots = (1 << 63) - 1, (1 << 48) - 1
+    assert opened(None, tiny, 1, lots, 1, 0, money) == Position(1, lots, lots, 0, money)
+    held = Position(1, 1, money - 1, 0, money - 1)
+    assert opened(held, tiny, 1, 1, 1, 0, 1) == Position(1, 2, money, 0, money)
+    assert with_margin(held, 1).margin == money
+    for act in (
+        lambda: opened(None, tiny, 1, lots + 1, 1, 0, 0),
+        lambda: opened(held, tiny, 1, 1, 2, 0, 0),
+        lambda: opened(held, tiny, 1, 1, 1, 0, 2),
+        lambda: with_margin(held, 2),
+    ):
+        with pytest.raises(Rejected, match=r"risk\.bound"):
+            act()
+
+
 def test_equity_equal_to_maintenance_is_enough():
     tiny = Contract(Payoff.LINEAR, 1, TIERS, 0, 0, 0)
     assert not is_liquidatable(tiny, Position(1, 100, 99, 0, 0), 1, 0)
