@@ -52,7 +52,7 @@ from fairway.vault.evidence import Fill, owed_at
 
 OWED = 3 * TON + TON // 40
 LIQUIDATION_MATCH = 1 << 63 | POSITION_KEY
-EVIDENCE, SIGNATURE, TOO_EARLY, NOTHING_OWED, NOT_SIGNED, CHARGED = 812, 813, 814, 815, 816, 810
+EVIDENCE, SIGNATURE, TOO_EARLY, NOTHING_OWED, NOT_SIGNED, CHARGED, SUPERSEDED = 812, 813, 814, 815, 816, 810, 819
 
 
 @pytest.fixture
@@ -102,6 +102,7 @@ def test_the_charge_of_one_channel_leaves_every_other_at_its_full_rate(stage: St
 def test_a_user_who_signs_is_absolved_and_paid_in_full(stage: Stage, case: Case):
     succeeded(punish(stage, case))
     succeeded(lift(stage, case.taker, seqno=11, cites=B_SEQNO))
+    refused(punish(stage, case), SUPERSEDED)
     assert stage.account(case.taker).owed == 0
     stage.closes(case.taker, 10 * TON)
     stage.agree()

@@ -15,6 +15,7 @@ from fairway.errors import InvalidMessage
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Cell, Slice, cell_hash, from_boc
 from fairway.ton.contracts import ChannelSetup, contract_code
+from fairway.ton.merkle import entry_proof, whole_proof
 from fairway.ton.messages import state_init
 
 __all__ = [
@@ -167,7 +168,7 @@ class Promise:
     def to_cell(self) -> Cell:
         """Key, half, Merkle proof."""
         body = Builder().store_uint(self.key, 32).store_ref(self.half.to_cell())
-        return body.store_ref(merkle_proof(self.conditionals)).end_cell()
+        return body.store_ref(entry_proof(self.conditionals, 32, self.key)).end_cell()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,15 +289,9 @@ def absolve(
     `conditionals` of the user's half are needed only to show that the service itself broke the lien.
     """
     evidence = Builder().store_ref(user.to_cell()).store_ref(service.to_cell())
-    evidence.store_maybe_ref(merkle_proof(conditionals) if conditionals else None)
+    evidence.store_maybe_ref(whole_proof(conditionals) if conditionals else None)
     body = _word(_ABSOLVE, query_id).store_bytes(channel).store_uint(match_id, 64)
     return body.store_ref(evidence.end_cell()).end_cell()
-
-
-def merkle_proof(root: Cell) -> Cell:
-    """The exotic cell that proves `root` by its hash."""
-    head = Builder().store_uint(3, 8).store_bytes(cell_hash(root)).store_uint(root.get_depth(), 16)
-    return Cell(head.bits, [root], 3)
 
 
 @dataclass(frozen=True, slots=True)
