@@ -5,6 +5,16 @@ Scalars are 32 bytes little-endian and canonical, points are canonical Ristretto
 stand end to end. Nothing else in Python calls these: `fairway.crypto` is their only caller.
 """
 
+__all__ = [
+    "CoreError",
+    "combine",
+    "commit_batch",
+    "r1cs_prove",
+    "r1cs_verify_batch",
+    "range_prove",
+    "range_verify_batch",
+]
+
 class CoreError(ValueError):
     """Arguments: fault ("encoding", "proof" or "witness"), code, sentence, index of the item or None."""
 

@@ -5,6 +5,7 @@
 use curve25519_dalek::ristretto::CompressedRistretto;
 use curve25519_dalek::scalar::Scalar;
 use merlin::Transcript;
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::tape::{Linear, Operation, Tape, Token, Variable, RANGE_BITS};
@@ -272,9 +273,9 @@ impl Circuit {
     /// `y` with `x·y = 0` and `x·w = 1 − y` for a free `w`: `y` is 1 if `x` is 0, and 0 otherwise.
     fn negate(&mut self, x: &Linear) -> Linear {
         let value = self.evaluate(x);
-        let zero = value.map(|value| value == Scalar::ZERO);
-        let y = zero.map(|zero| if zero { Scalar::ONE } else { Scalar::ZERO });
-        let w = value.map(|value| if value == Scalar::ZERO { Scalar::ONE } else { value.invert() });
+        let y = value.map(|value| Scalar::conditional_select(&Scalar::ZERO, &Scalar::ONE, value.ct_eq(&Scalar::ZERO)));
+        // Where x is zero any w will do, and y is one: so x + y has an inverse either way.
+        let w = value.zip(y).map(|(value, y)| (value + y).invert());
         let first = self.multiplier(value.zip(y));
         let second = self.multiplier(value.zip(w));
         let minus_x = x.iter().map(|(variable, scalar)| (*variable, -scalar)).collect();

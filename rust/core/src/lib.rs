@@ -1,7 +1,7 @@
 //! Proofs over Ristretto255, and nothing of Python, trading or I/O.
 //!
 //! - [`pedersen`]: commitments and sums of points;
-//! - [`tape`]: a circuit as bytes, strictly parsed; [`circuit`]: the constraints it unrolls to;
+//! - [`tape`]: a circuit as bytes, strictly parsed; `circuit`: the constraints it unrolls to;
 //! - [`r1cs`], [`range`]: the two proof systems, with the wire format of the published `bulletproofs` crate;
 //! - [`batch`]: every verification is one sum of points that must vanish, so many become one.
 //!
@@ -9,7 +9,7 @@
 //! argument, verifying takes none, and no function reads a clock or a file.
 
 pub mod batch;
-pub mod circuit;
+mod circuit;
 pub mod encoding;
 pub mod error;
 pub mod generators;
