@@ -1,6 +1,6 @@
 // Compiles every contract here to src/fairway/ton/compiled/<name>.json: the code as a BOC, its hash, and the hash of
 // all sources that went into it. A file that defines an entry point is a contract; the others are imported by them.
-// `node build.mjs [directory]` writes elsewhere, so that a test can compare; `--fift <name>` prints the assembly.
+// `node build.mjs [directory [name ...]]` writes elsewhere and only some, for tests; `--fift <name ...>` prints assembly.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -37,13 +37,14 @@ function describe(name, { codeBoc64, codeHashHex, sourcesSnapshot }) {
 
 const [, , ...args] = process.argv;
 if (args[0] === "--fift") {
-  process.stdout.write((await compile(`${args[1]}.tolk`)).fiftCode);
+  for (const name of args.slice(1)) process.stdout.write((await compile(`${name}.tolk`)).fiftCode);
 } else {
   const target = args[0] ?? join(here, "../src/fairway/ton/compiled");
   mkdirSync(target, { recursive: true });
   const entries = readdirSync(here).filter((file) => file.endsWith(".tolk") && ENTRY.test(read(file)));
-  for (const file of entries.sort()) {
-    const name = basename(file, ".tolk");
+  const names = entries.map((file) => basename(file, ".tolk")).sort();
+  for (const name of names.filter((name) => args.length < 2 || args.includes(name, 1))) {
+    const file = `${name}.tolk`;
     writeFileSync(join(target, `${name}.json`), `${JSON.stringify(describe(name, await compile(file)), null, 2)}\n`);
   }
 }

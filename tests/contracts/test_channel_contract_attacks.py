@@ -61,7 +61,7 @@ def test_an_invented_top_half_gives_way_to_the_one_the_other_side_chooses():
 def test_a_challenger_cannot_roll_back_below_what_he_cited():
     stage = staged()
     stage.start(*PAIR, by_a=True)
-    old = half_a(body(3, 8 * TON)), half_b(body(3))
+    old = half_a(body(3, 8 * TON)), half_b(body(10))
     assert stage.challenge(*old, by_a=False).exit_code == 105
 
 

@@ -7,17 +7,18 @@ source is not ours.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from pytoniq_core import Address, begin_cell
+from pytoniq_core import Address, HashMap, begin_cell
 
 from fairway.ton.cells import Builder, Cell, from_boc
 from fairway.ton.messages import state_init
 
-__all__ = ["ChannelSetup", "ContractName", "condition_code", "contract_code"]
+__all__ = ["ChannelSetup", "ContractName", "condition_code", "contract_code", "oracle_set"]
 
 ContractName = Literal[
     "channel", "condition_chain", "condition_order", "condition_position", "jetton_wallet", "vault", "wallet"
@@ -31,14 +32,31 @@ def contract_code(name: ContractName) -> Cell:
     return from_boc(bytes.fromhex(compiled["boc_hex"]))
 
 
-def condition_code(kind: Literal["order", "position", "chain"]) -> Cell:
-    """The shared code that conditionals of a kind jump to."""
+def oracle_set(network: int, threshold: int, delay_ms: int, keys: Sequence[bytes]) -> Cell:
+    """Who signs rounds (at least `threshold` of `keys`), and how long after a quarantine's start the exit price is."""
+    signers = HashMap(8, value_serializer=lambda key, leaf: leaf.store_bytes(key))
+    for index, key in enumerate(keys):
+        signers.set_int_key(index, key)
+    head = begin_cell().store_int(network, 32).store_uint(threshold, 8).store_uint(delay_ms, 64)
+    return head.store_dict(signers.serialize()).end_cell()
+
+
+@cache
+def condition_code(kind: Literal["order", "position", "chain"], oracle: Cell | None = None) -> Cell:
+    """The shared code that conditionals of a kind jump to; orders and positions ask the `oracle_set` it is bound to.
+
+    Bound code pushes the oracle beneath the method id that the conditional has pushed, and jumps on: `PUSHREF oracle;
+    SWAP; PUSHREFCONT code; JMPX`. Unbound, it has a hash but values nothing.
+    """
     names: dict[str, ContractName] = {
         "order": "condition_order",
         "position": "condition_position",
         "chain": "condition_chain",
     }
-    return contract_code(names[kind])
+    code = contract_code(names[kind])
+    return (
+        code if oracle is None else begin_cell().store_uint(0x88018AD9, 32).store_ref(oracle).store_ref(code).end_cell()
+    )
 
 
 @dataclass(frozen=True, slots=True)

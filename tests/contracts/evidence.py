@@ -1,0 +1,99 @@
+"""What is shown to conditions: signed rounds, receipts and Merkle proofs of promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from channel_stage import CHANNEL, SEED_B, TON
+from pytoniq_core import HashMap
+
+from fairway.channel.conditionals import Conditionals
+from fairway.crypto.keys import public_key, sign
+from fairway.exchange.terms import OracleRound, OrderTerms, PositionTerms, Receipt
+from fairway.ton.cells import Builder, Cell, to_cell
+from fairway.ton.contracts import condition_code, oracle_set
+
+NETWORK, MARKET, DELAY_MS = -3, 7, 60_000
+ORACLES = [bytes([index]) * 32 for index in (1, 2, 3)]
+ORACLE = oracle_set(NETWORK, 2, DELAY_MS, [public_key(seed) for seed in ORACLES])
+POSITION_CODE, ORDER_CODE = condition_code("position", ORACLE), condition_code("order", ORACLE)
+KEY = (1 << 31) | 5
+
+
+def signed_round(number: int, at_ms: int, mark: int, funding: int = 0, signers: Sequence[int] = (0, 2)) -> Cell:
+    made = to_cell(OracleRound(NETWORK, MARKET, number, at_ms, mark, mark, funding).cell())
+    signatures = HashMap(8, value_serializer=lambda value, leaf: leaf.store_ref(value))
+    for index in signers:
+        signatures.set_int_key(index, Builder().store_bytes(sign(ORACLES[index], made.hash)).end_cell())
+    return Builder().store_ref(made).store_dict(signatures.serialize()).end_cell()
+
+
+def rounds(moment_ms: int, mark: int, funding: int = 0) -> Cell:
+    """The last round before `moment_ms` and the first after it, at which `mark` holds."""
+    before, after = signed_round(40, moment_ms - 1, 1), signed_round(41, moment_ms, mark, funding)
+    return Builder().store_ref(before).store_ref(after).end_cell()
+
+
+def position_input(exit_rounds: Cell | None = None, touch: Cell | None = None) -> Cell:
+    return Builder().store_maybe_ref(exit_rounds).store_maybe_ref(touch).end_cell()
+
+
+def order_input(receipt: Receipt, exit_rounds: Cell, seed: bytes = SEED_B) -> Cell:
+    cell = to_cell(receipt.cell())
+    signed = Builder().store_bytes(sign(seed, cell.hash)).store_ref(cell).end_cell()
+    return Builder().store_ref(signed).store_ref(exit_rounds).end_cell()
+
+
+def inputs(shown: Mapping[int, Cell]) -> Cell:
+    table = HashMap(32, value_serializer=lambda value, leaf: leaf.store_cell(value))
+    for key, value in shown.items():
+        table.set_int_key(key, value)
+    return table.serialize()
+
+
+def proof(conditionals: Conditionals) -> Cell:
+    """A Merkle proof (exotic, type 3) that leaves nothing out."""
+    root = conditionals.root_cell()
+    return _merkle(root, root)
+
+
+def pruned_proof(conditionals: Conditionals, keep: int) -> Cell:
+    """A Merkle proof with only branch `keep` (0 or 1) of the root."""
+    root = conditionals.root_cell()
+    branches = [branch if index == keep else _pruned(branch) for index, branch in enumerate(root.refs)]
+    return _merkle(root, Cell(root.bits, branches))
+
+
+def _merkle(root: Cell, shown: Cell) -> Cell:
+    head = Builder().store_uint(3, 8).store_bytes(root.hash).store_uint(root.get_depth(), 16)
+    return Cell(head.end_cell().bits, [shown], 3)
+
+
+def _pruned(cell: Cell) -> Cell:
+    head = Builder().store_uint(0x0101, 16).store_bytes(cell.hash).store_uint(cell.get_depth(), 16)
+    return Cell(head.end_cell().bits, [], 1)
+
+
+def position(*, long: bool = True, inverse: bool = False, **changes: int) -> PositionTerms:
+    fields = {"lots": 10, "unit": 1000, "cost": 10 * 1000 * 50_000, "funding_base": 0, "margin": TON, "cap": 5 * TON}
+    fields |= {"liquidation_tick": 1, "since_ms": 0} | changes
+    return PositionTerms(CHANNEL.to_bytes(16), KEY, MARKET, inverse, long, **fields)
+
+
+def order(*, buy: bool = True, **changes: int) -> OrderTerms:
+    fields = {"lots": 10, "limit_tick": 50_000, "unit": 1000, "reserve": TON, "fee_ppm": 500, "expires_ms": 1 << 60}
+    fields |= {"key": 5, "kind": 0, "trigger_tick": 0, "leverage": 10} | changes
+    return OrderTerms(
+        channel_id=CHANNEL.to_bytes(16),
+        market=MARKET,
+        inverse=False,
+        buy=buy,
+        reduce_only=False,
+        trigger_above=False,
+        **fields,
+    )
+
+
+def receipt(placed: OrderTerms, lots: int, cost: int, fee: int, at_ms: int) -> Receipt:
+    placed_hash = placed.cell().hash
+    return Receipt(CHANNEL.to_bytes(16), placed_hash, 1, bytes(32), lots, cost, fee, 9, at_ms, 50_000)

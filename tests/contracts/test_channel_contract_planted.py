@@ -1,0 +1,128 @@
+"""Each rule of the contract, taken out of its source: the attack that it stops must then be noticed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import test_channel_contract_attacks as attacks
+import test_channel_contract_close as close
+import test_channel_contract_jetton as jetton
+import test_channel_contract_settle as settle
+from test_compiled_contracts import CONTRACTS, needs_compiler
+
+from fairway.ton import contracts
+from fairway.ton.cells import from_boc
+
+DISPUTE, MONEY = "channel_dispute.tolk", "channel_money.tolk"
+PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
+    (
+        "R1 citations raise no floor",
+        DISPUTE,
+        "self.floorA = max(self.floorA, b.cited.seqno);",
+        "",
+        attacks.test_a_challenger_cannot_roll_back_below_what_he_cited,
+    ),
+    (
+        "R2 only an old half gives way",
+        DISPUTE,
+        "if (!byA | (self.stateA.seqno < floorA))",
+        "if (self.stateA.seqno < floorA)",
+        attacks.test_an_invented_top_half_gives_way_to_the_one_the_other_side_chooses,
+    ),
+    (
+        "R3 the challenger's own half never gives way",
+        DISPUTE,
+        "if (byA | (self.stateB.seqno < floorB))",
+        "if (byA)",
+        attacks.test_a_challenger_cannot_keep_his_old_half_by_a_stale_pair,
+    ),
+    (
+        "R4 every challenge is a fine",
+        DISPUTE,
+        "((shown.seqno > verdict.seqno) | (shown.sent > verdict.sent))",
+        "true",
+        attacks.test_an_honest_start_is_never_fined_by_a_roll_back_and_return,
+    ),
+    (
+        "R4 no challenge is a fine",
+        DISPUTE,
+        "verdict.fine = fine;",
+        "",
+        attacks.test_a_stale_start_is_challenged_and_fined,
+    ),
+    (
+        "R5 every challenge is free",
+        DISPUTE,
+        "assert (raised) throw",
+        "assert (true) throw",
+        attacks.test_a_second_challenge_must_raise_a_floor,
+    ),
+    (
+        "a tower may bring what nobody cited",
+        DISPUTE,
+        "assert (byA ? isSame(b.own, a.cited) : isSame(a.own, b.cited)) throw",
+        "assert (true) throw",
+        attacks.test_a_watchtower_brings_only_what_the_other_side_has_cited,
+    ),
+    (
+        "totals are not clamped",
+        DISPUTE,
+        "max(0, min(balance.ofA(), balance.total()))",
+        "balance.ofA()",
+        attacks.test_the_fine_takes_no_more_than_the_cheater_has,
+    ),
+    (
+        "a result may be anything",
+        DISPUTE,
+        "assert ((0 <= result) & (result <= CONDITION_RESULT_MAX)) throw",
+        "assert (true) throw",
+        partial(settle.test_a_result_outside_its_bounds_is_refused, (1 << 96) * 17),
+    ),
+    (
+        "a settled promise stays",
+        DISPUTE,
+        "promised.conditionalsHash = conditionals.originalHash();",
+        "",
+        settle.test_a_promise_is_settled_once_and_the_others_stay,
+    ),
+    (
+        "any key will do",
+        MONEY,
+        "assert (!isKeyWeak(self.keyA) & !isKeyWeak(self.keyB)) throw",
+        "assert (true) throw",
+        partial(close.test_a_weak_key_on_either_side_is_refused_at_init, close.WEAK[0]),
+    ),
+    (
+        "any wallet will do",
+        MONEY,
+        "(wallet == null) || (wallet != sender)",
+        "(wallet == null)",
+        lambda: jetton.test_a_false_notification_is_credited_to_nobody(jetton.ready()),
+    ),
+]
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "rule", "bug", "attack"), [pytest.param(*case, id=name) for name, *case in PLANTED])
+def test_a_planted_bug_is_caught(
+    file: str, rule: str, bug: str, attack: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sources = shutil.copytree(CONTRACTS, tmp_path / "contracts", ignore=shutil.ignore_patterns("node_modules"))
+    (sources / "node_modules").symlink_to(CONTRACTS / "node_modules")
+    text = (sources / file).read_text()
+    assert text.count(rule) == 1
+    (sources / file).write_text(text.replace(rule, bug))
+    subprocess.run(["node", "build.mjs", tmp_path, "channel"], cwd=sources, check=True)
+    code = from_boc(bytes.fromhex(json.loads((tmp_path / "channel.json").read_text())["boc_hex"]))
+    attack()
+    honest = contracts.contract_code
+    monkeypatch.setattr(contracts, "contract_code", lambda name: code if name == "channel" else honest(name))
+    with pytest.raises(AssertionError):
+        attack()

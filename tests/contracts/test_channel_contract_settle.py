@@ -1,0 +1,248 @@
+"""Promises inside halves are worth on chain what their terms say, at a price that nobody chose."""
+
+from __future__ import annotations
+
+import pytest
+from channel_stage import (
+    CHANNEL,
+    NOTHING,
+    QUARANTINE_S,
+    SETTLING_S,
+    TON,
+    WALLET_B,
+    Stage,
+    body,
+    half_a,
+    half_b,
+    signed,
+)
+from evidence import (
+    DELAY_MS,
+    KEY,
+    ORACLE,
+    ORDER_CODE,
+    POSITION_CODE,
+    inputs,
+    order,
+    order_input,
+    position,
+    position_input,
+    proof,
+    pruned_proof,
+    receipt,
+    rounds,
+    signed_round,
+)
+
+from fairway.chain.interface import Transaction
+from fairway.channel.codec import OpenSettle, Settle
+from fairway.channel.conditional import Conditional
+from fairway.channel.conditionals import Conditionals
+from fairway.exchange.conditions import chain_conditional
+from fairway.exchange.terms import PositionTerms
+from fairway.risk.contract import Contract, Payoff, brackets
+from fairway.risk.position import Position, outcome
+from fairway.ton.cells import Builder, Cell
+from fairway.ton.contracts import condition_code
+from fairway.units import FUNDING_SCALE, Lot, Nano, Ppm
+
+TIERS = brackets([(10**15, 100_000, 50_000)])
+
+
+class Dispute:
+    """A quarantine in which one side promised `conditionals`, settled by the other."""
+
+    def __init__(self, conditionals: Conditionals, *, by_a: bool) -> None:
+        self.by_a, self.conditionals = by_a, conditionals
+        self.stage = Stage().funded(10 * TON, 100 * TON)
+        a = body(9, 0, conditionals if by_a else None)
+        b = body(9, 0, None if by_a else conditionals)
+        assert self.stage.start(half_a(a), half_b(b), by_a=True).exit_code == 0
+        self.started_ms = self.stage.router.now * 1000
+        self.exit_ms = self.started_ms + DELAY_MS
+        self.stage.router.advance(QUARANTINE_S + 1)
+
+    def settle(self, shown: dict[int, Cell], *, proven: Conditionals | None = None) -> Transaction:
+        statement = Settle(CHANNEL, inputs(shown), proof(proven or self.conditionals))
+        return self.stage.tell(signed(statement, by_a=not self.by_a))
+
+    def owed(self) -> int:
+        """What B has got of A's money (or A of B's, if B promised) once all is paid out."""
+        self.stage.router.advance(SETTLING_S)
+        assert self.stage.finish().result_code == 0
+        paid = self.stage.paid(WALLET_B) - 100 * TON
+        return paid if self.by_a else -paid
+
+
+def promised(terms: PositionTerms) -> Conditionals:
+    return Conditionals([(KEY, Conditional(terms.cell(), POSITION_CODE, TON))])
+
+
+def plain(value: int) -> Conditional:
+    """A condition in the old sense, from slice to integer: it returns `value`, whatever it is shown."""
+    code = Builder().store_uint(0x82, 8).store_uint(13, 5).store_int(value, 8 * 13 + 19).end_cell()  # PUSHINT
+    return Conditional(Builder().end_cell(), code, TON)
+
+
+@pytest.mark.parametrize("mark", [49_000, 50_000, 51_000])
+@pytest.mark.parametrize("long", [True, False])
+@pytest.mark.parametrize("inverse", [True, False])
+def test_a_position_pays_one_side_what_the_other_lost(mark: int, long: bool, inverse: bool):
+    cost = 10**14 * 10 // 50_000 if inverse else 10 * 10**4 * 50_000
+    terms = position(
+        long=long, inverse=inverse, unit=10**14 if inverse else 10**4, cost=cost, funding_base=77, margin=9 * TON
+    )
+    funding = 3 * FUNDING_SCALE
+    contract = Contract(Payoff.INVERSE if inverse else Payoff.LINEAR, terms.unit, TIERS, Ppm(0), Ppm(0), Ppm(0))
+    held = Position(1 if long else -1, Lot(10), Nano(cost), 77, Nano(0))
+    numerator, divisor = outcome(held, contract, mark, funding)
+    profit = numerator // divisor
+    for by_a, expected in ((True, max(0, -profit)), (False, max(0, profit))):
+        dispute = Dispute(promised(terms), by_a=by_a)
+        shown = position_input(rounds(dispute.exit_ms, mark, funding))
+        assert dispute.settle({KEY: shown}).exit_code == 0
+        assert dispute.owed() == expected
+
+
+def test_a_position_loses_no_more_than_its_margin_and_wins_no_more_than_its_cap():
+    terms = position(margin=TON // 1000, cap=TON // 500)
+    for by_a, mark, most in ((True, 1, TON // 1000), (False, 400_000, TON // 500)):
+        dispute = Dispute(promised(terms), by_a=by_a)
+        dispute.settle({KEY: position_input(rounds(dispute.exit_ms, mark))})
+        assert dispute.owed() == most
+
+
+def test_the_exit_is_the_first_round_after_the_delay_and_no_other():
+    dispute = Dispute(promised(position()), by_a=True)
+    for wrong_ms in (dispute.exit_ms - 1, dispute.exit_ms + 2):
+        assert dispute.settle({KEY: position_input(rounds(wrong_ms, 49_000))}).exit_code == 143
+    gap = Builder().store_ref(signed_round(39, dispute.exit_ms - 1, 1)).store_ref(signed_round(41, dispute.exit_ms, 1))
+    assert dispute.settle({KEY: position_input(gap.end_cell())}).exit_code == 143
+
+
+def test_a_round_needs_its_threshold_of_known_keys():
+    dispute = Dispute(promised(position()), by_a=True)
+    before, alone = signed_round(40, dispute.exit_ms - 1, 1), signed_round(41, dispute.exit_ms, 1, signers=[1])
+    lonely = Builder().store_ref(before).store_ref(alone).end_cell()
+    assert dispute.settle({KEY: position_input(lonely)}).exit_code == 143
+
+
+def test_a_touched_liquidation_price_costs_the_margin():
+    terms = position(liquidation_tick=45_000, since_ms=1000)
+    dispute = Dispute(promised(terms), by_a=True)
+    for at_ms, mark in ((999, 45_000), (dispute.started_ms + 1, 45_000), (2000, 45_001)):
+        assert dispute.settle({KEY: position_input(touch=signed_round(3, at_ms, mark))}).exit_code == 143
+    assert dispute.settle({KEY: position_input(touch=signed_round(3, 2000, 45_000))}).exit_code == 0
+    assert dispute.owed() == TON
+
+
+def test_an_order_pays_what_its_fills_lost_at_the_exit():
+    placed = order()
+    for by_a, mark, expected in ((True, 49_000, 10**7 + 9), (False, 51_000, 10**7 - 9)):
+        dispute = Dispute(Conditionals([(5, Conditional(placed.cell(), ORDER_CODE, TON))]), by_a=by_a)
+        filled = receipt(placed, 10, 10 * 1000 * 50_000, 9, dispute.started_ms)
+        assert dispute.settle({5: order_input(filled, rounds(dispute.exit_ms, mark))}).exit_code == 0
+        assert dispute.owed() == expected
+
+
+def test_no_receipt_fills_an_order_beyond_what_was_signed():
+    placed = order(expires_ms=1000)
+    dispute = Dispute(Conditionals([(5, Conditional(placed.cell(), ORDER_CODE, TON))]), by_a=True)
+    exit_rounds = rounds(dispute.exit_ms, 49_000)
+    fair = 10 * 1000 * 50_000
+    beyond = [(10, fair + 1, 0, 1), (11, fair, 0, 1), (10, fair, TON, 1), (10, fair, 0, 1001)]
+    for lots, cost, fee, at_ms in beyond:
+        shown = order_input(receipt(placed, lots, cost, fee, at_ms), exit_rounds)
+        assert dispute.settle({5: shown}).exit_code == 143
+    forged = order_input(receipt(placed, 10, fair, 0, 1), exit_rounds, seed=b"a" * 32)
+    assert dispute.settle({5: forged}).exit_code == 143
+    assert dispute.settle({5: order_input(receipt(placed, 10, fair, 0, 1), exit_rounds)}).exit_code == 0
+
+
+def test_what_the_position_already_holds_is_not_paid_again():
+    placed = order()
+    rest = Builder().store_uint(0x4F524453, 32).store_uint(4, 48).store_uint(4 * 1000 * 50_000, 80).store_coins(0)
+    terms = rest.store_ref(placed.cell().to_cell()).end_cell()
+    dispute = Dispute(Conditionals([(5, Conditional(terms, ORDER_CODE, TON))]), by_a=True)
+    filled = receipt(placed, 10, 10 * 1000 * 50_000, 0, dispute.started_ms)
+    assert dispute.settle({5: order_input(filled, rounds(dispute.exit_ms, 49_000))}).exit_code == 0
+    assert dispute.owed() == 6 * 1000 * 1000
+
+
+def test_a_promise_is_settled_once_and_the_others_stay():
+    conditionals = Conditionals([(1, plain(TON)), (2, plain(2 * TON))])
+    dispute = Dispute(conditionals, by_a=True)
+    nothing = Builder().end_cell()
+    assert dispute.settle({1: nothing}).exit_code == 0
+    assert dispute.settle({1: nothing}).exit_code == 115
+    assert dispute.stage.quarantine().load_uint(64) == 9
+    assert dispute.owed() == TON
+
+
+def test_a_promise_that_was_not_made_cannot_be_settled():
+    dispute = Dispute(Conditionals([(1, plain(TON))]), by_a=True)
+    nothing = Builder().end_cell()
+    assert dispute.settle({2: nothing}).exit_code == 115
+    assert dispute.settle({1: nothing}, proven=Conditionals([(1, plain(2 * TON))])).exit_code == 115
+
+
+@pytest.mark.parametrize("value", [-1, (1 << 96) * 17])
+def test_a_result_outside_its_bounds_is_refused(value: int):
+    dispute = Dispute(Conditionals([(1, plain(value))]), by_a=True)
+    assert dispute.settle({1: Builder().end_cell()}).exit_code == 144
+
+
+def coded(code: str) -> Conditional:
+    return Conditional(Builder().end_cell(), Builder().store_bytes(bytes.fromhex(code)).end_cell(), TON)
+
+
+@pytest.mark.parametrize("code", ["F2C0C9", "90EA", "F000"], ids=["throws", "loops", "calls us"])
+def test_a_condition_that_fails_harms_nobody(code: str):
+    dispute = Dispute(Conditionals([(1, coded(code))]), by_a=True)
+    assert dispute.settle({1: Builder().end_cell()}).exit_code == 143
+    assert dispute.owed() == 0
+
+
+def test_a_condition_cannot_write_our_storage_or_send():
+    dispute = Dispute(Conditionals([(1, coded("C8C9ED54" + "C8C970FB00" + "75"))]), by_a=True)  # c4, an action, 5
+    settled = dispute.settle({1: Builder().end_cell()})
+    assert settled.exit_code == 0
+    assert len(settled.outgoing) == 1  # the excess
+    assert dispute.owed() == 5
+
+
+def test_a_proof_may_leave_out_the_other_promises():
+    conditionals = Conditionals([(1, plain(TON)), (1 << 31, plain(2 * TON))])
+    dispute = Dispute(conditionals, by_a=True)
+    slim = pruned_proof(conditionals, keep=0)
+    nothing = Builder().end_cell()
+    for key, exit_code in ((1 << 31, 9), (1, 0)):
+        statement = Settle(CHANNEL, inputs({key: nothing}), slim)
+        assert dispute.stage.tell(signed(statement, by_a=False)).exit_code == exit_code
+    assert dispute.owed() == TON
+
+
+def test_the_settlement_chain_pays_nothing():
+    dispute = Dispute(Conditionals([(0xFFFFFFFF, chain_conditional(b"\7" * 32))]), by_a=False)
+    assert dispute.settle({0xFFFFFFFF: Builder().end_cell()}).exit_code == 0
+    assert dispute.owed() == 0
+
+
+def test_settling_has_its_window_and_its_hand():
+    dispute = Dispute(Conditionals([(1, plain(TON))]), by_a=True)
+    statement = Settle(CHANNEL, inputs({1: Builder().end_cell()}), proof(dispute.conditionals))
+    stage = dispute.stage
+    stolen = signed(statement, by_a=True)
+    assert stage.tell(type(stolen)(False, stolen.signature, statement)).exit_code == 101
+    assert stage.tell(OpenSettle(False, statement)).exit_code == 146
+    stage.router.advance(SETTLING_S // 2)
+    assert stage.tell(OpenSettle(False, statement)).exit_code == 0
+    stage.router.advance(SETTLING_S // 2)
+    assert stage.tell(signed(statement, by_a=False)).exit_code == 112
+
+
+def test_unbound_code_is_only_a_name():
+    terms = position()
+    dispute = Dispute(Conditionals([(KEY, Conditional(terms.cell(), condition_code("position"), TON))]), by_a=True)
+    assert dispute.settle({KEY: position_input(rounds(dispute.exit_ms, 49_000))}).exit_code == 143
+    assert ORACLE.hash != NOTHING
