@@ -93,6 +93,12 @@ def test_a_reopening_pays_x_and_wraps_the_rest_in_one_transaction(stage: Stage):
     assert balance == 66 * TON
 
 
+def test_a_channel_that_has_not_begun_is_no_place_to_reopen_into(stage: Stage):
+    old, new = stage.opened("alice", TON), stage.party("alice", salt=1)
+    succeeded(stage.open(new, salt=1))
+    refused(stage.word(old.wallet, reopen(old.channel, new.channel, 0), REOPEN_VALUE + WORD_VALUE), 817)
+
+
 def test_only_the_wallet_of_both_channels_reopens(stage: Stage):
     old, new, other = stage.opened("alice", TON), stage.opened("alice", salt=1), stage.opened("bob")
     for wallet, following in ((other.wallet, new), (old.wallet, other), (old.wallet, old)):

@@ -1,8 +1,8 @@
 """What the vault charges for a fill that its taker will not sign; contracts/vault_evidence.tolk does the same on chain.
 
 The fill is a forward: at the exit price P it is worth v = s·q·(P − x) − fee to the taker (in an inverse contract
-s·Q·(1/x − 1/P) − fee), with the receipt's sums for q·x. He owes max(0, −v), rounded against him, and never more than his
-order reserved. P is the mark of the first oracle round after his time to sign is over, so that nobody chooses it.
+s·Q·(1/x − 1/P) − fee), with the receipt's sums for q·x. He owes max(0, −v), rounded against him, and never more than
+his order reserved. P is the mark of the first oracle round after his time to sign is over: nobody chooses it.
 """
 
 from __future__ import annotations
