@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from fairway.channel import codec
 from fairway.channel.machine import newest_b
 from fairway.client.keystore import Keystore
 from fairway.client.session import Session, Venue
 from fairway.client.store import Store
 from fairway.crypto import keys
-from fairway.exchange import event, wire
+from fairway.exchange import effect, event, wire
 from fairway.exchange.engine import Engine
 from fairway.exchange.listing import default_listings
 from fairway.exchange.terms import OracleRound
@@ -89,14 +90,15 @@ class Line:
 class Stage:
     """The service, its oracle and its chain; `sign` is the malicious operator's pen."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vault: str = VAULT) -> None:
         self.folder = folder
+        self.vault = vault
         self.now_ms = 1_700_000_000_000
         self.engine = Engine()
         self.keyring = Keyring.open(folder / "service")
         journal = Journal.open(folder / "service")
         self.hub, meter = hub.Hub(), Meter(lambda: self.now_ms)
-        hands = Hands(self.engine, self.keyring, self.hub, Tape(), meter, [])
+        hands = Hands(self.engine, self.keyring, self.hub, Tape(), meter, [self])
         self.sequencer = Sequencer(self.engine, journal, hands, lambda: self.now_ms)
         self.desk = Desk(self.engine, self.sequencer, journal, self.keyring, self.hub, hands)
         self.tamper: Tamper = lambda reply: reply
@@ -108,7 +110,7 @@ class Stage:
             event.Founded(
                 at_ms=self.now_ms,
                 network=NETWORK,
-                vault=VAULT,
+                vault=vault,
                 oracle_keys=[keys.public_key(seed) for seed in ORACLES],
                 oracle_threshold=2,
                 listings=default_listings(),
@@ -125,6 +127,20 @@ class Stage:
         )
         self.sequencer.replay()
         self.users: dict[str, User] = {}
+
+    @property
+    def venue(self) -> Venue:
+        return Venue(self.dial, NETWORK, self.vault)
+
+    def note(self, _happened: event.AnyEvent, effects: Sequence[effect.AnyEffect]) -> None:
+        """Sign the closes that the engine agreed to; the users hand them to the chain."""
+        for wanted in effects:
+            if isinstance(wanted, effect.SignClose):
+                channel = self.engine.channels[wanted.channel_id]
+                sums = (wanted.sent_a, wanted.sent_b, wanted.seqno_a, wanted.seqno_b)
+                digest = codec.Close(channel.channel_id, *sums).digest()
+                signer = self.keyring.channel(NETWORK, self.vault, channel.key_a)
+                self.hub.send(wanted.channel_id, wire.encode(wire.CloseSigned(wanted.channel_id, signer.sign(digest))))
 
     @asynccontextmanager
     async def dial(self) -> AsyncIterator[Line]:
@@ -183,7 +199,7 @@ class Stage:
         """`pushed` under the service's true signature, whatever it says."""
         user = next(user for user in self.users.values() if user.channel_id == pushed.channel_id)
         replica = user.session.side.replica
-        signer = self.keyring.channel(NETWORK, VAULT, replica.opened.key_a)
+        signer = self.keyring.channel(NETWORK, self.vault, replica.opened.key_a)
         return replace(pushed, signature=signer.sign(replica.half_of_service(pushed).digest()))
 
 
@@ -202,7 +218,7 @@ class User:
 
     def _session(self, channel_id: bytes | None) -> Session:
         return Session(
-            Venue(self.stage.dial, NETWORK, VAULT),
+            self.stage.venue,
             self.store,
             self.keystore,
             channel_id,
@@ -248,9 +264,9 @@ class User:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
+async def stage(folder: Path, vault: str = VAULT) -> AsyncIterator[Stage]:
     """A running service at the first round of its market."""
-    service = Stage(folder)
+    service = Stage(folder, vault)
     loop = asyncio.create_task(service.sequencer.run())
     await service.price(MARK)
     try:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from fairway.client.keystore import Keystore
-from fairway.errors import FairwayError
 
 __all__ = ["app"]
 
@@ -26,10 +25,7 @@ KeystorePath = Annotated[Path, typer.Argument(help="The keystore file.", dir_oka
 def create(path: KeystorePath) -> None:
     """Make a new keystore; an existing file is never touched."""
     passphrase = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
-    try:
-        keystore = Keystore.create(path, passphrase)
-    except FairwayError as error:
-        raise _stop(error) from None
+    keystore = Keystore.create(path, passphrase)
     typer.echo(f"Wallet key {keystore.wallet().key.hex()}")
     typer.echo(f"Keep a copy of {path} and its passphrase: nobody else can restore them.")
 
@@ -38,13 +34,5 @@ def create(path: KeystorePath) -> None:
 def show(path: KeystorePath) -> None:
     """Open a keystore and show its public wallet key."""
     passphrase = typer.prompt("Passphrase", hide_input=True)
-    try:
-        keystore = Keystore.open(path, passphrase)
-    except FairwayError as error:
-        raise _stop(error) from None
+    keystore = Keystore.open(path, passphrase)
     typer.echo(f"Wallet key {keystore.wallet().key.hex()}")
-
-
-def _stop(error: FairwayError) -> typer.Exit:
-    typer.echo(str(error), err=True)
-    return typer.Exit(1)

@@ -25,7 +25,9 @@ from fairway.crypto.keys import Signer
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
+from fairway.exchange.site import channel_setup, consent_digest
 from fairway.ton.address import Address
+from fairway.ton.contracts import ChannelSetup
 
 __all__ = ["Side"]
 
@@ -127,11 +129,40 @@ class Side:
         Where nothing is unanswered that is a fresh countersignature, which no older half of this side can outrank.
         """
         replica = self.replica
-        if replica.channel.b is None:
-            raise Rejected("side.ungranted", "the service never granted the channel")
+        newest = replica.channel.b
+        if newest is None:
+            raise Rejected("side.ungranted", "the service has not granted the channel")
         proposed = replica.pending or self._write(replica.propose(now_ms=0))
         signature = self._signed(proposed).signature
-        return SignedHalf(replica.half_of(proposed), signature), replica.channel.b
+        return SignedHalf(replica.half_of(proposed), signature), newest
+
+    # What goes to the chain
+
+    @property
+    def setup(self) -> ChannelSetup:
+        """What the channel's contract starts from."""
+        opened, welcome = self.replica.opened, self.replica.welcome
+        return channel_setup(welcome, opened.channel_id, opened.key_a, welcome.key_b)
+
+    def consents(self) -> tuple[bytes, bytes]:
+        """The user's signature and the service's that the channel pays out to the wallet it was opened for.
+
+        Errors: `Rejected` (`side.ungranted`).
+        """
+        granted = self._store.half(self.channel_id, "B", 1)
+        if not isinstance(granted, wire.Granted):
+            raise Rejected("side.ungranted", "the service has not granted the channel")
+        digest = consent_digest(self.replica.welcome, self.setup, self.replica.opened.payout)
+        return self._signer.sign(digest), granted.consent
+
+    def tell(self, statement: codec.Init | codec.Start) -> codec.Signed:
+        """A message to the channel's contract, signed."""
+        return codec.Signed(by_a=True, signature=self._signer.sign(statement.digest()), statement=statement)
+
+    def agreed(self, signed: wire.CloseSigned) -> codec.Agreed:
+        """The cooperative close under both signatures."""
+        closing = self.close()
+        return codec.Agreed(closing.signature, signed.signature, self.replica.close_statement(closing))
 
     def _write(self, proposed: wire.Propose) -> wire.Propose:
         """Make `proposed` durable; only then sign it."""

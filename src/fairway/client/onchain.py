@@ -1,0 +1,175 @@
+"""The user's hands on chain: his channel's contract and its account in the vault, through his own wallet.
+
+    register (vault) → deploy and begin (channel) → wrap (vault) → … → close together, or start alone and finish
+
+Every step looks first whether it is done, so that any of them may be repeated after a crash. Nothing here needs the
+service: what it signed is in the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from fairway.chain.interface import Chain
+from fairway.chain.purse import Purse
+from fairway.channel import codec
+from fairway.channel.state import SignedHalf
+from fairway.client.side import Side
+from fairway.errors import InvalidMessage, Rejected, Unavailable
+from fairway.exchange import event
+from fairway.ton import vault_messages as vault
+from fairway.ton.messages import address_of
+from fairway.ton.wallet import Transfer
+from fairway.units import TON
+
+__all__ = ["ChannelView", "OnChain"]
+
+T = TypeVar("T")
+
+MARGIN = TON // 5
+"""Nano for gas beside what a message must bring; what is left comes back."""
+GLANCE_S = 1.0
+PATIENCE_S = 120.0
+MILLIS = 1000
+
+UNINITED, OPEN = 0, 1
+
+
+class ChannelView(NamedTuple):
+    """What the channel's contract says: the number of its state, and what was put on each side."""
+
+    state: int
+    deposit_a: int
+    deposit_b: int
+
+
+class OnChain:
+    """One channel of the user, seen and moved on `chain`. `purse` is the wallet that the vault pays for ever.
+
+    `address` is the channel's contract; the vault names the channel by the hash in it, `name`.
+    """
+
+    def __init__(self, chain: Chain, purse: Purse, side: Side) -> None:
+        self._chain = chain
+        self._purse = purse
+        self._side = side
+        self._init = side.setup.init
+        self.name: bytes = self._init.hash
+        self.address = address_of(self._init)
+        self.vault = side.replica.welcome.vault
+
+    # What the chain says
+
+    async def channel(self) -> ChannelView:
+        """The contract as it is now; an absent one holds nothing."""
+        account = await self._chain.get_account(self.address)
+        if account.status != "active":
+            return ChannelView(UNINITED, 0, 0)
+        state, balances, *_ = await self._chain.run_get(self.address, "getChannelData")
+        match state, balances:
+            case int(), (_, _, int() as deposit_a, int() as deposit_b, *_):
+                return ChannelView(state, deposit_a, deposit_b)
+        raise InvalidMessage("onchain.getter", "the channel's getter is not as specified")
+
+    async def account(self) -> vault.AccountView | None:
+        """The channel in the vault; None before it is registered."""
+        return vault.read_account(await self._chain.run_get(self.vault, "get_account", (int.from_bytes(self.name),)))
+
+    # Opening
+
+    async def prepare(self) -> None:
+        """Register the channel and let its contract begin; money is nowhere yet."""
+        opened, welcome = self._side.replica.opened, self._side.replica.welcome
+        if opened.payout != self._purse.address:
+            raise Rejected("onchain.payout", "the channel pays out to another wallet", payout=opened.payout)
+        if await self.account() is None:
+            body = vault.open_channel(opened.key_a, welcome.key_b, opened.salt, *self._side.consents())
+            await self._purse.send(Transfer(self.vault, vault.OPEN_VALUE, body))
+            await self._until(self.vault, self.account)
+        if (await self.channel()).state == UNINITED:
+            body = codec.encode(self._side.tell(codec.Init(self._side.setup.channel_id)))
+            await self._purse.send(Transfer(self.address, welcome.storage_fee + MARGIN, body, init=self._init))
+        await self._until(self.address, self._knows_its_wallet)
+
+    async def deposit(self, nano: int) -> event.Funded:
+        """Prepare the channel and wrap `nano` into it, unless that is done; what the chain then shows."""
+        await self.prepare()
+        if (await self.channel()).deposit_a == 0:
+            body = vault.wrap(self.name, nano)
+            await self._purse.send(Transfer(self.vault, nano + vault.WRAP_VALUE, body))
+        return await self.funded()
+
+    async def funded(self) -> event.Funded:
+        """Wait for both deposits."""
+        ratio = self._side.replica.welcome.ratio
+
+        async def both() -> ChannelView | None:
+            view = await self.channel()
+            return view if view.deposit_a and view.deposit_b >= ratio * view.deposit_a else None
+
+        view = await self._until(self.address, both)
+        newest = (await self._chain.transactions(self.address))[-1]
+        return event.Funded(
+            at_ms=await self._chain.now() * MILLIS,
+            channel_id=self._side.channel_id,
+            deposit_a=view.deposit_a,
+            deposit_b=view.deposit_b,
+            transaction=newest.digest,
+        )
+
+    async def _knows_its_wallet(self) -> bool | None:
+        """The vault has told the channel where its units are, and knows from then on that it is there."""
+        transactions = await self._chain.transactions(self.address)
+        return any(each.incoming is not None and each.incoming.source == self.vault for each in transactions) or None
+
+    # Ending
+
+    async def reopen(self, following: OnChain, payout: int) -> None:
+        """Have the vault pay out `payout` nano of what comes home and wrap the rest into `following`."""
+        body = vault.reopen(self.name, following.name, payout)
+        await self._purse.send(Transfer(self.vault, vault.REOPEN_VALUE + vault.WORD_VALUE, body))
+        await self._until(self.vault, self._reopens)
+
+    async def _reopens(self) -> bool | None:
+        account = await self.account()
+        return (account is not None and account.reopening is not None) or None
+
+    async def close(self, agreed: codec.Agreed) -> None:
+        """Hand the cooperative close to the channel, unless the other side has; wait for the units to come home."""
+        if not await self._ended():
+            await self._purse.send(Transfer(self.address, MARGIN, codec.encode(agreed)))
+        await self._until(self.vault, self._ended)
+
+    async def start(self, pair: tuple[SignedHalf, SignedHalf]) -> None:
+        """Begin to close alone, with the pair to leave with."""
+        told = self._side.tell(codec.Start(self._side.setup.channel_id, *pair))
+        await self._purse.send(Transfer(self.address, MARGIN, codec.encode(told)))
+        await self._until(self.address, self._disputed)
+
+    async def finish(self) -> None:
+        """After quarantine and settling: have the contract pay out. Anyone may."""
+        await self._purse.send(Transfer(self.address, MARGIN, codec.encode(codec.Finish())))
+        await self._until(self.vault, self._ended)
+
+    async def _disputed(self) -> bool | None:
+        return (await self.channel()).state > OPEN or None
+
+    async def _ended(self) -> bool | None:
+        account = await self.account()
+        return (account is not None and account.ended) or None
+
+    async def _until(self, address: str, look: Callable[[], Awaitable[T | None]]) -> T:
+        """What `look` finds, looked for again whenever something happened at `address`; `onchain.silence`."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    seen_lt = (await self._chain.get_account(address)).last_lt
+                    if (found := await look()) is not None:
+                        return found
+                    await self._chain.wait(address, seen_lt, GLANCE_S)
+        except TimeoutError:
+            raise Unavailable(
+                "onchain.silence", "the chain does not show what was to happen", address=address
+            ) from None

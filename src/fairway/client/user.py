@@ -1,0 +1,97 @@
+"""A user, whole: his session with the service and his hands on chain, from the deposit to the payout.
+
+Every road that moves his money home ends without the service if it must: `withdraw` and `withdraw_partially` need its
+signature, `leave` and `finish` do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from fairway.chain.interface import Chain
+from fairway.chain.purse import Purse
+from fairway.client.keystore import Keystore
+from fairway.client.onchain import OnChain
+from fairway.client.session import Notice, Session, Venue, now_ms
+from fairway.client.store import Store
+from fairway.errors import FairwayError
+
+__all__ = ["User"]
+
+
+class User:
+    """One user in one channel; the line to the service is kept while the block lasts: `async with User(…) as user`."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        chain: Chain,
+        store: Store,
+        keystore: Keystore,
+        channel_id: bytes | None = None,
+        *,
+        notify: Callable[[Notice], None] = lambda _: None,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self.purse = Purse(chain, keystore.wallet(), venue.network)
+        self.session = Session(venue, store, keystore, channel_id, notify=notify, clock_ms=clock_ms)
+        self._another = partial(User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms)
+        self._chain = chain
+        self._line: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._line = asyncio.create_task(self.session.run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._line is not None:
+            self._line.cancel()
+            with suppress(asyncio.CancelledError, FairwayError):
+                await self._line
+
+    @property
+    def onchain(self) -> OnChain:
+        """The channel on chain; there is one once the session has opened it."""
+        return OnChain(self._chain, self.purse, self.session.side)
+
+    async def deposit(self, nano: int) -> None:
+        """Open the channel, check what the service signed for it, and only then wrap `nano` into it."""
+        await self.session.open(self.purse.address)
+        self.session.fund(await self.onchain.deposit(nano))
+
+    async def withdraw(self) -> None:
+        """Close together and wait for the payout; nothing may be open."""
+        await self._close()
+
+    async def withdraw_partially(self, nano: int) -> User:
+        """Take out `nano` and go on with the rest in a new channel: the user who holds it, already at his line.
+
+        The new channel is agreed before the old one is closed, and the vault does both in one transaction: the money
+        is always in exactly one of old channel, vault, new channel and wallet.
+        """
+        following = await self._another().__aenter__()
+        await following.session.open(following.purse.address)
+        await following.onchain.prepare()
+        await self.onchain.reopen(following.onchain, nano)
+        await self._close(reopen_id=following.session.side.channel_id, withdraw=nano)
+        following.session.fund(await following.onchain.funded())
+        return following
+
+    async def _close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> None:
+        signed = await self.session.close(reopen_id=reopen_id, withdraw=withdraw)
+        await self.onchain.close(self.session.side.agreed(signed))
+
+    async def leave(self) -> None:
+        """Begin to close alone, with the newest halves in the record."""
+        await self.onchain.start(self.session.side.exit_pair())
+
+    async def finish(self) -> None:
+        """Once quarantine and settling are over: have the contract pay out."""
+        await self.onchain.finish()

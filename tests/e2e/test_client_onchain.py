@@ -1,0 +1,165 @@
+"""A user's money from his wallet into a channel and back, on a chain with the real contracts."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from client_stage import MARK, MARKET, NETWORK, ORACLES, WITHIN_S, stage
+
+from fairway.chain.local import LocalChain
+from fairway.chain.purse import Purse
+from fairway.client.keystore import Keystore
+from fairway.client.store import Store
+from fairway.client.user import User
+from fairway.client.wish import Wish
+from fairway.crypto import keys
+from fairway.errors import Rejected
+from fairway.exchange import event
+from fairway.service.deploy import Charter, deploy
+from fairway.service.keys import Keyring
+from fairway.units import TON
+
+DAY_S = 86_400
+
+
+@asynccontextmanager
+async def market(folder):
+    """A chain with a vault on it, a service over both, and a maker of users with 1,000 TON each."""
+    chain, keyring = LocalChain(), Keyring.open(folder / "service")
+    await chain.fund(Purse(chain, keyring.operator(), NETWORK).address, 20_000 * TON)
+    charter = Charter(NETWORK, [keys.public_key(seed) for seed in ORACLES], 2)
+    vault = await deploy(chain, keyring, charter, folder / "venue")
+    async with asyncio.timeout(WITHIN_S), stage(folder, vault) as service:
+        yield chain, service
+
+
+class Person:
+    """A user's machine: his folder outlives his process."""
+
+    def __init__(self, chain, service, name):
+        self.chain, self.service = chain, service
+        self.keystore = Keystore(keys.derive_seed(b"person", name))
+        self.path = service.folder / f"{name}.sqlite"
+
+    @asynccontextmanager
+    async def at_work(self):
+        store = Store(self.path)
+        known = store.channels()
+        user = User(
+            self.service.venue,
+            self.chain,
+            store,
+            self.keystore,
+            known[-1] if known else None,
+            clock_ms=lambda: self.service.now_ms,
+        )
+        try:
+            async with user:
+                yield user
+        finally:
+            store.close()
+
+
+async def shown(service, user):
+    """The service sees the deposit on the chain too."""
+    seen = await user.onchain.channel()
+    await service.sequencer.submit(
+        event.Funded(
+            at_ms=0,
+            channel_id=user.session.side.channel_id,
+            deposit_a=seen.deposit_a,
+            deposit_b=seen.deposit_b,
+            transaction=bytes(32),
+        )
+    )
+
+
+async def rich(chain, service, name):
+    person = Person(chain, service, name)
+    await chain.fund(Purse(chain, person.keystore.wallet(), NETWORK).address, 1_000 * TON)
+    return person
+
+
+async def test_a_deposit_is_in_the_channel_on_both_sides_and_comes_home_whole(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.deposit(100 * TON)
+            await shown(service, alice)
+            assert await alice.onchain.channel() == (1, 100 * TON, 1_000 * TON)
+            assert alice.session.account.balance == 100 * TON
+            before = await alice.purse.balance()
+            await alice.withdraw()
+            assert 99 * TON < await alice.purse.balance() - before < 101 * TON
+
+
+async def test_an_interrupted_deposit_is_taken_up_where_it_stopped(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.session.open(alice.purse.address)
+            await alice.onchain.prepare()
+        async with person.at_work() as alice:
+            await alice.deposit(100 * TON)
+            before = await alice.purse.balance()
+            await alice.onchain.deposit(100 * TON)
+            assert await alice.purse.balance() == before, "nothing is wrapped twice"
+
+
+async def test_nothing_is_wrapped_before_the_service_has_signed(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        service.tamper = lambda reply: None if type(reply).__name__ == "Granted" else reply
+        async with person.at_work() as alice:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await alice.deposit(100 * TON)
+            assert await alice.purse.balance() == 1_000 * TON
+
+
+async def test_a_partial_withdrawal_moves_the_rest_into_a_new_channel(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.deposit(100 * TON)
+            await shown(service, alice)
+            before = await alice.purse.balance()
+            async with await alice.withdraw_partially(30 * TON) as again:
+                assert 29 * TON < await alice.purse.balance() - before < 31 * TON
+                assert again.session.account.balance == 70 * TON
+                await shown(service, again)
+                assert await again.session.place(Wish(MARKET, True, 1, MARK)) == 1
+
+
+async def test_a_user_leaves_alone_when_the_service_is_gone_and_gets_his_last_agreed_value(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        people = [await rich(chain, service, name) for name in ("alice", "bob")]
+        async with people[0].at_work() as alice, people[1].at_work() as bob:
+            for user in (alice, bob):
+                await user.deposit(100 * TON)
+                await shown(service, user)
+            await alice.session.place(Wish(MARKET, False, 50, MARK))
+            await bob.session.place(Wish(MARKET, True, 50, MARK))
+            await bob.session.place(Wish(MARKET, False, 50, MARK * 98 // 100))
+            await alice.session.place(Wish(MARKET, True, 50, MARK * 98 // 100))
+            agreed = alice.session.account.balance
+            assert agreed != 100 * TON
+            assert not alice.session.account.positions
+        service.down = True
+        service.cut()
+        async with people[0].at_work() as alice:
+            before = await alice.purse.balance()
+            await alice.leave()
+            await chain.advance(DAY_S)
+            await alice.finish()
+            gained = await alice.purse.balance() - before
+            assert agreed - TON < gained < agreed + TON
+
+
+async def test_a_channel_of_another_wallet_is_not_deposited_into(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.session.open("0:" + "22" * 32)
+            with pytest.raises(Rejected, match=r"onchain\.payout"):
+                await alice.onchain.deposit(100 * TON)
