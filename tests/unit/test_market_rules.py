@@ -27,6 +27,16 @@ def test_an_instrument_that_contradicts_itself_does_not_exist(change):
         Instrument(**terms)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"market_id": 0}, {"max_lots": 10}, {"price_band": 1}, {"price_band": 999_999}, {"max_orders": 1}],
+)
+def test_an_instrument_is_lawful_up_to_its_bounds(change):
+    terms = {"market_id": (1 << 16) - 1, "symbol": "X", "min_lots": 10, "max_lots": 1000, "lot_step": 5}
+    terms |= {"price_band": 100_000, "max_orders": 3} | change
+    assert price_bounds(Instrument(**terms), 1)[0] == 1
+
+
 @pytest.mark.parametrize("lots", [5, 11, 1005, 0, -10])
 def test_a_size_off_its_bounds_or_step_is_rejected(lots):
     with pytest.raises(Rejected, match=r"market\.size"):
