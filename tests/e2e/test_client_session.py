@@ -231,6 +231,30 @@ async def test_a_flat_channel_closes_together_once_and_signs_nothing_more(tmp_pa
             user.session.side.propose([sell(1)], now_ms=service.now_ms)
 
 
+async def test_a_refused_channel_and_a_refused_close_are_told_to_who_asked(tmp_path):
+    async with stage(tmp_path) as service:
+        service.tamper = lambda reply: wire.Failure("venue.full", "no") if isinstance(reply, wire.Granted) else reply
+        with pytest.raises(Rejected, match=r"venue\.full"):
+            await service.user("early")
+        service.tamper = lambda reply: reply
+        user = await service.user("user")
+        service.tamper = lambda reply: (
+            wire.Failure("close.sent", "no") if isinstance(reply, wire.CloseSigned) else reply
+        )
+        with pytest.raises(Rejected, match=r"close\.sent"):
+            await within(user.session.close())
+        service.tamper = lambda reply: reply
+        assert user.session.side.replica.closing is not None, "a signed close outlives every wish to trade on"
+
+
+async def test_a_close_is_signed_by_both(tmp_path):
+    async with stage(tmp_path) as service:
+        user = await service.user("user")
+        signed = await within(user.session.close())
+        side = user.session.side
+        side.agreed(signed).verify(side.replica.opened.key_a, side.replica.welcome.key_b)
+
+
 async def test_a_service_of_another_vault_is_refused_before_anything_is_opened(tmp_path):
     async with stage(tmp_path) as service:
         service.tamper = lambda reply: (

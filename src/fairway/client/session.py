@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, Self
 
 from msgspec.structs import replace
+from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from fairway.client.asks import Asks
@@ -68,6 +70,11 @@ class Venue:
     network: int
     vault: str
 
+    @classmethod
+    def at(cls, url: str, network: int, vault: str) -> Self:
+        """The venue whose WebSocket is at `url`."""
+        return cls(partial(connect, url, compression=None, open_timeout=PATIENCE_S), network, vault)
+
 
 def now_ms() -> int:
     """Milliseconds since 1970."""
@@ -104,6 +111,7 @@ class Session:
         self._rounds: dict[int, wire.Round] = {}
         self._changed = asyncio.Condition()
         self._closed_by: wire.CloseSigned | None = None
+        self._refusal: Rejected | None = None
         self._ended: FairwayError | None = None
 
     @property
@@ -128,8 +136,7 @@ class Session:
             self._side = Side.opened(self._store, self._signer, self.welcome, self._salt, payout)
             for shown in self._rounds.values():
                 self._side.receive(shown)
-        await self._send(self._side.opening())
-        await self._until(lambda: self.side.replica.newest_b > 0)
+        await self._request(self._side.opening(), lambda: self.side.replica.newest_b > 0)
 
     def fund(self, funded: event.Funded) -> None:
         """The chain shows the deposits: trading may begin."""
@@ -158,8 +165,9 @@ class Session:
         With `reopen_id`, `withdraw` nano are paid out and the rest moves into that channel.
         """
         await self._until(lambda: self.side.replica.pending is None)
-        await self._send(self.side.close(reopen_id=reopen_id, withdraw=withdraw))
-        await self._until(lambda: self._closed_by is not None)
+        await self._request(
+            self.side.close(reopen_id=reopen_id, withdraw=withdraw), lambda: self._closed_by is not None
+        )
         assert self._closed_by is not None
         return self._closed_by
 
@@ -169,6 +177,14 @@ class Session:
         answer = self._asks.ask(wishes, drops)
         await self._propose()
         return await answer
+
+    async def _request(self, request: wire.AnyRequest, holds: Callable[[], bool]) -> None:
+        """Send `request` and wait for what its answer will make true. Errors: `Rejected` where it is refused."""
+        self._refusal = None
+        await self._send(request)
+        await self._until(lambda: self._refusal is not None or holds())
+        if refusal := self._refusal:
+            raise refusal
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         """Wait for what the service's answers will make true. Errors: whatever ended the session."""
@@ -283,12 +299,16 @@ class Session:
             self._notify(reply)
 
     def _fail(self, failure: wire.Failure) -> None:
-        """A message changed nothing. A seqno refused as used was consumed by an answer that was lost."""
+        """A message changed nothing. An unanswered half is repeated on another line; open and close hear of it."""
         self._notify(failure)
         pending = self._side.replica.pending if self._side else None
-        if failure.code == "channel.seqno" and pending is not None:
+        if failure.code in ANSWERED:
+            return
+        if pending is None or self.side.replica.newest_b == 0:
+            self._refusal = Rejected(failure.code, failure.message)
+        elif failure.code == "channel.seqno":  # used up by a refusal that was lost
             self._judge(wire.Refused(pending.channel_id, pending.seqno, failure.code, failure.message, pending.cites))
-        elif failure.code not in ANSWERED:
+        else:
             raise ConnectionError(failure.message)
 
     async def _send(self, request: wire.AnyRequest) -> None:
