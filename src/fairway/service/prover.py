@@ -10,13 +10,15 @@ import asyncio
 import os
 import secrets
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
-from fairway.errors import IllegalTransition, InvalidProof
+from fairway.errors import IllegalTransition, InvalidProof, Unavailable
 from fairway.exchange.effect import AnyEffect, ProveSettlement
 from fairway.exchange.event import AnyEvent, EpochProved, Proved
 from fairway.settlement.epoch import prove_epoch, verify_epoch
@@ -66,6 +68,7 @@ class Provers:
         self._unproved: dict[bytes, int] = {}
         self._ranged = 0
         self._wake = asyncio.Event()
+        self._at_work = asyncio.Lock()
         self._pool: ProcessPoolExecutor | None = None
 
     @property
@@ -97,30 +100,32 @@ class Provers:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._unproved or self.unranged >= self._epoch:
-                await self._work(self._epoch)
+            with suppress(Unavailable):  # the loop is closing; what is left is found again after the next start
+                await self._clear(self._epoch)
 
     async def finish(self) -> None:
         """Prove what is left, the last epoch however short."""
-        while self._unproved or self._jobs:
-            await self._work(1)
+        await self._clear(1)
 
     def close(self) -> None:
-        """End the worker processes; what they were at stays on the list."""
+        """Let the workers go after what they are at; its result is not waited for, and stays on the list."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(getattr(self._pool, "_processes", {}).values()):
-                process.terminate()
             self._pool = None
 
-    async def _work(self, epoch: int) -> None:
-        """One batch of proofs, or, when none is wanted, one epoch of at least `epoch` settlements."""
+    async def _clear(self, epoch: int) -> None:
+        async with self._at_work:
+            while self._unproved or self.unranged >= epoch:
+                await self._work()
+
+    async def _work(self) -> None:
+        """One batch of proofs, or, when none is wanted, one epoch."""
         if self._unproved:
             numbers = sorted(self._unproved.values())[:BATCH]
             jobs = [self._jobs[number] for number in numbers]
             for txid, proof in await self._attempt(prove_batch, jobs):
                 await self._submit(Proved(at_ms=0, txid=txid, proof=proof))
-        elif self.unranged >= epoch:
+        else:
             last = self._ranged + min(self.unranged, self._epoch)
             jobs = [self._jobs[number] for number in range(self._ranged, last)]
             proof = await self._attempt(prove_ranges, jobs)
@@ -157,6 +162,14 @@ def prove_ranges(jobs: list[Job], entropy: bytes) -> bytes:
 
 
 def _stand_back() -> None:
-    """A worker leaves the terminal's signals to the service, and the processor to the loop."""
+    """A worker leaves the terminal's signals to the service and the processor to the loop, and dies with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # a killed service has no use for what this worker is at

@@ -1,0 +1,93 @@
+"""SIGKILL at random instants: whatever a user was told is there after the restart, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from contextlib import suppress
+
+from service_stage import MARK, MARKET, WITHIN_S, Process, prepared
+
+from fairway.client.wish import Wish
+from fairway.errors import Rejected
+from fairway.exchange import event, wire
+from fairway.exchange.engine import Engine
+from fairway.service import archive
+from fairway.service.journal import Journal
+
+KILLS = int(os.environ.get("FAIRWAY_KILLS", "4"))
+
+
+def rebuilt(folder):
+    """An engine over the journal that a killed service left, and how many entries it has."""
+    engine, entries = Engine(), 0
+    for entry in archive.entries(folder):
+        engine.apply(event.decode(entry.payload))
+        entries += 1
+    return engine, entries
+
+
+def stored(folder, channel_id):
+    """Every half of the service in the journal's outbox, unsigned, by seqno."""
+    journal = Journal.open(folder)
+    letters = journal.letters_after(channel_id, 1, 1 << 40)
+    journal.close()
+    return {letter.number: wire.decode_reply(letter.frame) for letter in letters}
+
+
+async def trade(trader, seed):
+    """Place and cancel orders around the mark for as long as it lasts."""
+    choice = random.Random(seed)
+    while True:
+        with suppress(Rejected):
+            live = list(trader.session.account.orders)
+            if len(live) > 5:
+                await trader.session.cancel(*live[:3])
+            tick = MARK + choice.randint(-20, 20)
+            await trader.session.place(
+                Wish(market=MARKET, buy=choice.random() < 0.5, lots=choice.randint(1, 20), limit_tick=tick)
+            )
+
+
+async def test_every_acknowledged_push_survives_a_kill_and_the_books_are_rebuilt(tmp_path):
+    folder, chance = tmp_path / "venue", random.Random(os.urandom(8))
+    async with prepared(folder, "alice", "bob") as traders:
+        engine, _ = rebuilt(folder)
+        for life in range(KILLS):
+            process = await asyncio.to_thread(Process, folder)
+            assert process.ready["book_digest"] == engine.book_digest().hex()
+            assert process.ready["digest"] == engine.digest().hex()
+            for trader in traders:
+                trader.url = process.ready["ws"]
+                if life == 0:
+                    trader.start()
+            trading = [asyncio.create_task(trade(trader, f"{life}{n}")) for n, trader in enumerate(traders)]
+            await asyncio.sleep(1 + chance.random())
+            process.kill()
+            for task in trading:
+                task.cancel()
+            ends = await asyncio.gather(*trading, return_exceptions=True)
+            assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+            engine, entries = rebuilt(folder)
+            assert entries > process.ready["entries"], "nothing happened"
+            for trader in traders:
+                halves = stored(folder, trader.channel_id)
+                assert trader.seen, "no push was acknowledged"
+                for seqno, seen in trader.seen.items():
+                    assert (seen.sent, seen.conditionals_hash, seen.cites, seen.changes) == (
+                        halves[seqno].sent,
+                        halves[seqno].conditionals_hash,
+                        halves[seqno].cites,
+                        halves[seqno].changes,
+                    )
+        final = await asyncio.to_thread(Process, folder)
+        assert final.ready["digest"] == engine.digest().hex()
+        for trader in traders:
+            trader.url = final.ready["ws"]
+        async with asyncio.timeout(WITHIN_S):
+            for trader in traders:
+                await trader.session.countersign()
+                assert not trader.session.side.lied
+        assert await asyncio.to_thread(final.stop) == 0
+        assert archive.verify(folder) is not None

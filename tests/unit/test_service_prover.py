@@ -1,0 +1,131 @@
+"""Proofs off the hot path: each settlement is proven once, whatever happens to the workers."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from multiprocessing import active_children
+
+import pytest
+from settlement_cases import case
+
+from fairway.errors import IllegalTransition, InvalidProof, Unavailable
+from fairway.exchange.effect import ProveSettlement
+from fairway.exchange.event import EpochProved, Proved
+from fairway.service import prover
+from fairway.service.prover import Provers
+from fairway.settlement.epoch import EpochProof, verify_epoch
+from fairway.settlement.proof import verify
+from fairway.settlement.settlement import SettlementTx
+
+WITHIN_S = 30
+
+
+class Journal:
+    """What the loop would do with a finished proof: number it, and tell everyone."""
+
+    def __init__(self, epoch=2):
+        self.events = []
+        self.provers = Provers(self.submit, workers=1, epoch=epoch)
+        self.wanted = []
+
+    async def submit(self, event):
+        self.events.append(event)
+        self.provers.note(event, [])
+
+    def want(self, *numbers):
+        for number in numbers:
+            made = case(31_000 + number)
+            effect = ProveSettlement(number, made.settle(f"settlement {number}"), (made.opened,))
+            self.wanted.append(effect)
+            self.provers.note(Proved(at_ms=0, txid=bytes(32), proof=b""), [effect])
+
+    def check(self):
+        """Every proof verifies, and every settlement has exactly one."""
+        proofs = {event.txid: event.proof for event in self.events if isinstance(event, Proved)}
+        txs = [SettlementTx(w.settlement.statement, w.settlement.commitments, b"") for w in self.wanted]
+        assert len(self.events) - self.epochs() == len(proofs) == len(txs)
+        for tx in txs:
+            verify(SettlementTx(tx.statement, tx.commitments, proofs[tx.txid]))
+        for event in self.events:
+            if isinstance(event, EpochProved):
+                records = [(self.wanted[n].published[0].transaction(), txs[n]) for n in range(event.first, event.last)]
+                verify_epoch([record for pair in records for record in pair], EpochProof.decode(event.proof))
+
+    def epochs(self):
+        return sum(isinstance(event, EpochProved) for event in self.events)
+
+
+@pytest.fixture
+async def journal():
+    journal = Journal()
+    yield journal
+    journal.provers.close()
+
+
+async def test_settlements_are_proven_as_they_come_and_ranged_by_epochs(journal):
+    running = asyncio.create_task(journal.provers.run())
+    journal.want(0, 1, 2)
+    async with asyncio.timeout(WITHIN_S):
+        while journal.provers.unproved or journal.provers.unranged > 1:
+            await asyncio.sleep(0.05)
+    assert journal.epochs() == 1
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    assert (journal.provers.unproved, journal.provers.unranged, journal.epochs()) == (0, 0, 2)
+    journal.check()
+
+
+async def test_a_killed_worker_loses_nothing(journal):
+    journal.want(0, 1)
+    finishing = asyncio.create_task(journal.provers.finish())
+    async with asyncio.timeout(WITHIN_S):
+        while not active_children():
+            await asyncio.sleep(0.01)
+        for child in active_children():
+            os.kill(child.pid, signal.SIGKILL)
+        await finishing
+    journal.check()
+
+
+async def test_what_was_proven_before_a_restart_is_not_proven_again(journal):
+    journal.want(0, 1)
+    await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    again = Journal()
+    for effect in journal.wanted:
+        again.provers.note(Proved(at_ms=0, txid=bytes(32), proof=b""), [effect])
+    assert (again.provers.unproved, again.provers.unranged) == (2, 2)
+    for event in journal.events:
+        again.provers.note(event, [])
+    assert (again.provers.unproved, again.provers.unranged) == (0, 0)
+
+
+def fail(jobs, entropy):
+    raise InvalidProof("test.lie", "this proof does not verify")
+
+
+async def test_a_proof_that_does_not_verify_is_never_journaled(journal, monkeypatch):
+    """The planted bug: a prover whose proofs are wrong."""
+    monkeypatch.setattr(prover, "prove_batch", fail)
+    journal.want(0)
+    with pytest.raises(IllegalTransition) as caught:
+        await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    assert caught.value.code == "prover.failed"
+    assert journal.events == []
+
+
+async def test_provers_stand_by_while_the_service_stops(monkeypatch):
+    async def refuse(event):
+        raise Unavailable("service.stopping", "no more")
+
+    journal = Journal()
+    monkeypatch.setattr(journal.provers, "_submit", refuse)
+    journal.want(0)
+    running = asyncio.create_task(journal.provers.run())
+    await asyncio.sleep(2)
+    assert not running.done()
+    assert journal.provers.unproved == 1
+    running.cancel()
+    journal.provers.close()
