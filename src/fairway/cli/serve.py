@@ -27,10 +27,11 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes that prove settlements.")] = 1,
     epoch: Annotated[int, typer.Option(min=1, help="Settlements whose ranges are proven together.")] = 64,
     prove_at_exit: Annotated[bool, typer.Option(help="On a clean stop, leave nothing unproven.")] = False,
+    chain: Annotated[str | None, typer.Option(help="URL of the chain where the vault is.")] = None,
     ready_json: Annotated[bool, typer.Option(help="Print one line of JSON when requests are taken.")] = False,
 ) -> None:
     """Run the service: the loop, its journal, the WebSocket and REST."""
-    settings = Settings(folder, _passphrase(passphrase_file), workers, epoch, prove_at_exit)
+    settings = Settings(folder, _passphrase(passphrase_file), workers, epoch, prove_at_exit, chain)
     listener = bind(host, port)
     house = House.open(settings)
     port = listener.getsockname()[1]

@@ -55,8 +55,8 @@ def price(venue: Venue, turn: Turn, event: Priced) -> None:
     _expire(venue, turn, event.market)
     fire_triggers(venue, turn, event.market)
     liquidate_distressed(venue, turn, event.market)
-    for channel_id, since_ms in venue.disputes.items():
-        if signed.at_ms >= since_ms and event.market in venue.accounts[channel_id].positions:
+    for channel_id, exit_ms in venue.disputes.items():
+        if signed.at_ms >= exit_ms and event.market in venue.accounts[channel_id].positions:
             force_out(venue, turn, channel_id, event.market)
     _call_debts(venue, turn, before, event)
 

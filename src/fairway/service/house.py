@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from fairway.chain.remote import RemoteChain
 from fairway.errors import Unavailable
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent
 from fairway.service.desk import Desk
+from fairway.service.errands import Errands
 from fairway.service.founding import read_founding
 from fairway.service.hub import Hub
 from fairway.service.journal import Journal
@@ -28,6 +30,7 @@ from fairway.service.proofs import Proofs
 from fairway.service.prover import Provers
 from fairway.service.run import Replayed, Sequencer
 from fairway.service.tape import Tape
+from fairway.service.watch import Watch
 
 __all__ = ["House", "Settings"]
 
@@ -36,13 +39,17 @@ SAMPLE_S = 1
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an operator chooses. `epoch` settlements are ranged together; `prove_at_exit` leaves none unproven."""
+    """What an operator chooses. `epoch` settlements are ranged together; `prove_at_exit` leaves none unproven.
+
+    Without `chain_url` deposits and payouts come and go by events that somebody else submits.
+    """
 
     folder: Path
     passphrase: bytes | None = field(default=None, repr=False)
     workers: int = 1
     epoch: int = 64
     prove_at_exit: bool = False
+    chain_url: str | None = None
 
 
 class House:
@@ -58,7 +65,12 @@ class House:
         self.meter = Meter(wall_clock_ms)
         self.provers = Provers(self._submit, settings.workers, settings.epoch)
         self.proofs = Proofs()
-        aids: list[Helper] = [self.provers, self.proofs, *helpers]
+        self._chain = RemoteChain(settings.chain_url) if settings.chain_url else None
+        self._onchain: list[Watch | Errands] = []
+        if self._chain is not None:
+            watch = Watch(self._chain, self.engine, self._submit)
+            self._onchain = [watch, Errands(self._chain, self.engine, keyring, self.hub)]
+        aids: list[Helper] = [self.provers, self.proofs, *self._onchain, *helpers]
         hands = Hands(self.engine, keyring, self.hub, self.tape, self.meter, aids)
         self.sequencer = Sequencer(self.engine, journal, hands, wall_clock_ms)
         self.desk = Desk(self.engine, self.sequencer, journal, keyring, self.hub, hands)
@@ -87,6 +99,7 @@ class House:
         """Serve until `stop`. Raises what ended it early: `IllegalTransition`, or `Unavailable` from the journal."""
         loop = asyncio.ensure_future(self.sequencer.run())
         aids = [asyncio.ensure_future(self.provers.run()), asyncio.ensure_future(self._sample())]
+        aids += [asyncio.ensure_future(each.run()) for each in self._onchain]
         try:
             await asyncio.wait({loop, *aids}, return_when=asyncio.FIRST_COMPLETED)
             for aid in aids:
@@ -98,6 +111,8 @@ class House:
                 task.cancel()
             await asyncio.gather(loop, *aids, return_exceptions=True)
             self.provers.close()
+            if self._chain is not None:
+                await self._chain.close()
 
     async def stop(self) -> None:
         """Prove what is left if the settings say so, take no more wishes, and let `run` end after those queued."""

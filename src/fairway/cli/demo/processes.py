@@ -1,0 +1,138 @@
+"""The processes of a demo: an embedded chain and a service, started, killed and started again by their handles."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from fairway.chain.remote import RemoteChain
+from fairway.errors import Unavailable
+
+__all__ = ["ChainProcess", "Ready", "ServiceProcess", "free_port"]
+
+START_S = 60
+STOP_S = 120
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The line by which a service says that it takes requests."""
+
+    url: str
+    ws: str
+    entries: int
+    replay_ms: int
+    digest: str
+    book_digest: str
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+async def _spawn(arguments: Sequence[str], log: Path) -> asyncio.subprocess.Process:
+    with log.open("ab") as errors:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "fairway",
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+
+
+async def _end(process: asyncio.subprocess.Process | None, patience_s: float = STOP_S) -> int | None:
+    """Ask the process to stop, then make it; its exit status."""
+    if process is None or process.returncode is not None:
+        return process.returncode if process else None
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(patience_s):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+class ChainProcess:
+    """The embedded TON network in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self.chain = RemoteChain(self.url)
+
+    @property
+    def url(self) -> str:
+        """Where the chain answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = self._folder.parent / "chain.log"
+        self._process = await _spawn(["chain", "serve", "--dir", str(self._folder), "--port", str(self._port)], log)
+        await self.chain.ready(START_S)
+
+    async def stop(self) -> None:
+        """Hang up and end it."""
+        await self.chain.close()
+        await _end(self._process, 10)
+
+
+class ServiceProcess:
+    """The service in a process of its own; `dial` follows it over restarts, since its port stays."""
+
+    def __init__(self, folder: Path, chain_url: str, options: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self._port = free_port()
+        self._options = [
+            *("serve", "--dir", str(folder), "--port", str(self._port), "--chain", chain_url),
+            *("--ready-json", "--prove-at-exit"),
+            *options,
+        ]
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where REST answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def socket_url(self) -> str:
+        """Where sessions connect."""
+        return f"ws://127.0.0.1:{self._port}/v1/ws"
+
+    async def start(self) -> Ready:
+        """Start it and wait for its ready line. Errors: `Unavailable` (`demo.service`) with what it said last."""
+        log = self.folder.parent / "service.log"
+        self._process = await _spawn(self._options, log)
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_S):
+            line = await self._process.stdout.readline()
+        try:
+            return msgspec.json.decode(line, type=Ready)
+        except msgspec.DecodeError as error:
+            said = log.read_text(errors="replace").strip().splitlines()
+            raise Unavailable("demo.service", f"the service did not start: {said[-1] if said else line!r}") from error
+
+    async def kill(self) -> None:
+        """Kill it as a power cut would: no signal handler runs."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> int | None:
+        """Ask it to prove what is left and to seal its journal; its exit status."""
+        return await _end(self._process)

@@ -1,0 +1,189 @@
+"""The service's hands on chain: closes, challenges, evidence, sent through the operator's wallet in their order.
+
+An errand is learnt from the journal, live or replayed, and looks first whether the chain shows it done already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from fairway.chain.interface import Chain
+from fairway.chain.purse import Purse
+from fairway.channel import codec
+from fairway.channel.phase import Phase
+from fairway.channel.state import SignedHalf
+from fairway.crypto.keys import Signer
+from fairway.errors import Rejected, Unavailable
+from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PunishDodge, PunishFill, Push, SignClose
+from fairway.exchange.engine import Engine
+from fairway.exchange.event import AnyEvent, Disputed
+from fairway.exchange.site import channel_setup
+from fairway.exchange.wire import CloseSigned, encode
+from fairway.service.evidence import absolving, dodge_evidence, fill_evidence
+from fairway.service.hub import Hub
+from fairway.service.keys import Keyring
+from fairway.service.sight import channel_sight
+from fairway.ton.cells import Cell
+from fairway.ton.messages import address_of
+from fairway.ton.vault_messages import EVIDENCE_VALUE, read_account
+from fairway.ton.wallet import Transfer
+from fairway.units import TON
+
+__all__ = ["Errands"]
+
+GAS = TON // 5
+PAUSE_S = 0.5
+GRACE_S = 20.0
+"""How long a user has to hand in a cooperative close himself before the service does."""
+
+Errand = Callable[[], Awaitable[None]]
+
+
+class Errands:
+    """What one engine's effects ask of the chain."""
+
+    def __init__(self, chain: Chain, engine: Engine, keyring: Keyring, hub: Hub) -> None:
+        self._chain = chain
+        self._engine = engine
+        self._keyring = keyring
+        self._hub = hub
+        self._errands: asyncio.Queue[Errand] = asyncio.Queue()
+
+    def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
+        """Take on what `event` asks for."""
+        pushes = {effect.channel_id: effect for effect in effects if isinstance(effect, Push)}
+        for effect in effects:
+            match effect:
+                case SignClose():
+                    self._tell_close(effect)
+                    self._take_on(partial(self._close, effect))
+                case Challenge():
+                    self._take_on(partial(self._challenge, effect))
+                case PunishFill():
+                    self._take_on(partial(self._punish_fill, effect))
+                case PunishDodge():
+                    self._take_on(partial(self._punish_dodge, effect))
+                case Absolve():
+                    self._take_on(partial(self._absolve, effect, pushes[effect.channel_id]))
+                case _:
+                    pass
+        if isinstance(event, Disputed):
+            self._take_on(partial(self._finish, event.channel_id))
+
+    def _take_on(self, errand: Errand) -> None:
+        self._errands.put_nowait(errand)
+
+    async def run(self) -> None:
+        """Run every errand, side by side, until cancelled; the wallet keeps their messages in order."""
+        self._purse = Purse(self._chain, self._keyring.operator(), self._engine.rules.network)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(_patiently(await self._errands.get()))
+
+    # Closing together
+
+    def _agreed(self, close: SignClose) -> codec.Agreed:
+        channel = self._engine.channels[close.channel_id]
+        statement = codec.Close(channel.channel_id, close.sent_a, close.sent_b, close.seqno_a, close.seqno_b)
+        return codec.Agreed(close.signature_a, self._signer(close.channel_id).sign(statement.digest()), statement)
+
+    def _tell_close(self, close: SignClose) -> None:
+        if self._hub.is_followed(close.channel_id):
+            signed = CloseSigned(close.channel_id, self._agreed(close).signature_b)
+            self._hub.send(close.channel_id, encode(signed))
+
+    async def _close(self, close: SignClose) -> None:
+        """Hand in the close if the user has not after a while."""
+        await asyncio.sleep(GRACE_S)
+        if not self._is_closed(close.channel_id):
+            await self._send(self._address(close.channel_id), GAS, codec.encode(self._agreed(close)))
+
+    # Disputes
+
+    async def _challenge(self, challenge: Challenge) -> None:
+        address, signer = self._address(challenge.channel_id), self._signer(challenge.channel_id)
+        sight = await channel_sight(self._chain, address)
+        if sight is None or sight.quarantine is None or sight.quarantine.seqno_a >= challenge.a.half.seqno:
+            return
+        b = SignedHalf(challenge.b, signer.sign(challenge.b.digest()))
+        statement = codec.Challenge(challenge.b.channel_id, challenge.a, b)
+        signed = codec.Signed(by_a=False, signature=signer.sign(statement.digest()), statement=statement)
+        await self._send(address, GAS, codec.encode(signed))
+
+    async def _finish(self, channel_id: bytes) -> None:
+        """Have the contract pay out once it may: anyone can, and the user may be gone."""
+        address = self._address(channel_id)
+        while not self._is_closed(channel_id):
+            sight = await channel_sight(self._chain, address)
+            if sight is not None and sight.awaits_finish:
+                await self._send(address, GAS, codec.encode(codec.Finish()))
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    # Evidence for the vault
+
+    async def _punish_fill(self, punish: PunishFill) -> None:
+        taker, maker = punish.channel_id, punish.debt.maker_channel
+        network, signer = self._engine.rules.network, self._signer(taker)
+        await self._until_chain(punish.after.round_ms)
+        if not await self._owes(taker, punish.debt.receipt.match_id):
+            body = fill_evidence(network, punish, self._name(taker), self._name(maker), signer)
+            await self._send(self._engine.rules.vault, EVIDENCE_VALUE, body)
+
+    async def _punish_dodge(self, punish: PunishDodge) -> None:
+        rules = self._engine.rules
+        await self._until_chain(punish.dodge.priced.round_ms + rules.patience_ms)
+        body = dodge_evidence(rules.network, punish, self._name(punish.channel_id))
+        await self._send(rules.vault, EVIDENCE_VALUE, body)
+
+    async def _absolve(self, absolve: Absolve, push: Push) -> None:
+        if await self._owes(absolve.channel_id, absolve.match_id):
+            signer = self._signer(absolve.channel_id)
+            service = SignedHalf(push.half, signer.sign(push.half.digest()))
+            body = absolving(self._name(absolve.channel_id), absolve.match_id, absolve.half, service)
+            await self._send(self._engine.rules.vault, EVIDENCE_VALUE, body)
+
+    async def _owes(self, channel_id: bytes, match_id: int) -> bool:
+        """Whether the vault has this lien now."""
+        name = int.from_bytes(self._name(channel_id))
+        view = read_account(await self._chain.run_get(self._engine.rules.vault, "get_account", (name,)))
+        return view is not None and match_id in view.liens
+
+    async def _until_chain(self, at_ms: int) -> None:
+        while await self._chain.now() * 1000 < at_ms:  # noqa: ASYNC110 - the chain's clock sets no event
+            await asyncio.sleep(PAUSE_S)
+
+    # What all need
+
+    def _signer(self, channel_id: bytes) -> Signer:
+        rules = self._engine.rules
+        return self._keyring.channel(rules.network, rules.vault, self._engine.channels[channel_id].key_a)
+
+    def _address(self, channel_id: bytes) -> str:
+        channel = self._engine.channels[channel_id]
+        return address_of(channel_setup(self._engine.rules, channel_id, channel.key_a, channel.key_b).init)
+
+    def _name(self, channel_id: bytes) -> bytes:
+        """How the vault names the channel: the hash of its address."""
+        return bytes.fromhex(self._address(channel_id)[2:])
+
+    def _is_closed(self, channel_id: bytes) -> bool:
+        return self._engine.channels[channel_id].phase is Phase.CLOSED
+
+    async def _send(self, destination: str, nano: int, body: Cell) -> None:
+        await self._purse.send(Transfer(destination, nano, body))
+
+
+async def _patiently(errand: Errand) -> None:
+    """Run `errand`, again while the chain cannot be reached; what the chain refuses for good is settled."""
+    while True:
+        try:
+            await errand()
+        except Unavailable:
+            await asyncio.sleep(PAUSE_S)
+        except Rejected:
+            return
+        else:
+            return

@@ -1,0 +1,88 @@
+"""What the chain shows of a channel and of the vault, read out of getters and messages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fairway.chain.interface import Chain, Transaction
+from fairway.channel.state import Body
+from fairway.errors import InvalidMessage
+from fairway.ton.cells import from_boc
+
+__all__ = ["ChannelSight", "HomeComing", "Quarantine", "channel_sight", "come_home", "judged_channel"]
+
+AWAITING_FINISH = 4
+COME_HOME, CHANNEL_CLOSED = 0x484F4D45, 0xDDDC88BA
+JUDGEMENTS = frozenset({0x504E464C, 0x504E4C51, 0x4142534F})
+"""The vault's words that set or lift a lien: punish a fill, punish a liquidation, absolve."""
+
+
+class Quarantine(NamedTuple):
+    """A state submitted by one side, under the seqnos it stands at now."""
+
+    seqno_a: int
+    seqno_b: int
+    by_a: bool
+
+
+class ChannelSight(NamedTuple):
+    """A channel's contract: the nano put on each side, a quarantine if there is one, whether it waits for its end."""
+
+    deposit_a: int
+    deposit_b: int
+    quarantine: Quarantine | None
+    awaits_finish: bool
+
+
+class HomeComing(NamedTuple):
+    """The user's share of an ended channel reached the vault: the channel's address and the units."""
+
+    address: str
+    value: int
+
+
+async def channel_sight(chain: Chain, address: str) -> ChannelSight | None:
+    """The channel at `address` now; None before its contract lives. Errors: those of the chain."""
+    if (await chain.get_account(address)).status != "active":
+        return None
+    state, balances, _keys, _number, _closing, _floors, quarantine, *_ = await chain.run_get(address, "getChannelData")
+    match state, balances:
+        case int(), (_, _, int() as deposit_a, int() as deposit_b, *_):
+            found = _quarantine(quarantine) if isinstance(quarantine, bytes) else None
+            return ChannelSight(deposit_a, deposit_b, found, state == AWAITING_FINISH)
+    raise InvalidMessage("sight.getter", "the channel's getter is not as specified")
+
+
+def _quarantine(boc: bytes) -> Quarantine:
+    fields = from_boc(boc).begin_parse()
+    a, b = Body.load(fields), Body.load(fields)
+    fields.load_uint(32)
+    return Quarantine(a.seqno, b.seqno, bool(fields.load_bit()))
+
+
+def come_home(transaction: Transaction) -> HomeComing | None:
+    """What a transaction of the vault says of a channel that ended; None where it is about something else."""
+    incoming = transaction.incoming
+    if transaction.aborted or incoming is None:
+        return None
+    fields = from_boc(incoming.body).begin_parse()
+    if fields.remaining_bits < 32 or fields.load_uint(32) != COME_HOME:
+        return None
+    fields.load_uint(64)
+    value, owner, to_sink = fields.load_coins(), fields.load_address(), fields.load_bit()
+    note = fields.load_ref().begin_parse() if fields.load_bit() else fields
+    if to_sink or owner is None or note.remaining_bits < 32 or note.load_uint(32) != CHANNEL_CLOSED:
+        return None
+    return HomeComing(f"{owner.wc}:{owner.hash_part.hex()}", value or 0)
+
+
+def judged_channel(transaction: Transaction) -> bytes | None:
+    """The channel (its address's hash) whose liens a transaction of the vault changed; else None."""
+    incoming = transaction.incoming
+    if transaction.aborted or incoming is None:
+        return None
+    fields = from_boc(incoming.body).begin_parse()
+    if fields.remaining_bits < 352 or fields.load_uint(32) not in JUDGEMENTS:
+        return None
+    fields.load_uint(64)
+    return bytes(fields.load_bytes(32))
