@@ -83,7 +83,9 @@ def test_a_woken_order_sleeps_no_more_and_a_removed_one_never_wakes():
     triggers.add(1, 105, above=True)
     triggers.add(2, 105, above=True)
     triggers.remove(1)
+    assert (1 in triggers, 2 in triggers) == (False, True)
     assert triggers.fired(200) == [2]
+    assert 2 not in triggers
     assert triggers.fired(200) == []
     for order_id in (1, 2):
         with pytest.raises(Rejected):
