@@ -127,6 +127,13 @@ def test_the_fine_takes_no_more_than_the_cheater_has():
     assert stage.paid(WALLET_A) < 2 * TON
 
 
+def test_a_side_that_owes_more_than_it_has_gives_all_it_has():
+    for sent_a, sent_b, expected in ((200 * TON, 0, 110 * TON), (0, 200 * TON, 0)):
+        stage = staged()
+        stage.start(half_a(body(9, sent_a)), half_b(body(9, sent_b)), by_a=False)
+        assert paid_to_b(stage) == expected
+
+
 def test_a_watchtower_without_any_key_answers_a_stale_start():
     stage = staged()
     stage.start(half_a(body(3)), half_b(body(3, 2 * TON)), by_a=True)

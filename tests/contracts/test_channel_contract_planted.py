@@ -73,8 +73,15 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
     (
         "totals are not clamped",
         DISPUTE,
-        "max(0, min(balance.ofA(), balance.total()))",
+        "max(0, min(balance.ofA(), total))",
         "balance.ofA()",
+        attacks.test_a_side_that_owes_more_than_it_has_gives_all_it_has,
+    ),
+    (
+        "the fine is taken whole",
+        DISPUTE,
+        "-min(fine, ofA)",
+        "-fine",
         attacks.test_the_fine_takes_no_more_than_the_cheater_has,
     ),
     (
