@@ -117,6 +117,18 @@ def test_a_dodged_liquidation_brings_the_rate_to_zero(stage: Stage, case: Case):
     stage.agree()
 
 
+def test_what_conditionals_took_at_the_end_is_not_charged_again(stage: Stage, case: Case):
+    succeeded(punish(stage, case))
+    stage.books = model.punish(stage.books, case.taker.channel_id, 77, model.Lien(OWED, B_SEQNO))
+    done = succeeded(stage.transfer(case.taker, 6 * TON, stage.vault, settled=2 * TON))
+    stage.books, payments = model.come_home(
+        stage.books, case.taker.channel_id, 6 * TON, to_sink=False, ended=True, settled=2 * TON
+    )
+    assert payments[0].nano == 8 * TON - OWED
+    stage.check_payments(done, payments)
+    stage.agree()
+
+
 def test_signing_after_a_dodged_liquidation_absolves_too(stage: Stage, case: Case):
     succeeded(liquidate(stage, case.taker))
     succeeded(lift(stage, case.taker, seqno=11, cites=3, match_id=LIQUIDATION_MATCH))

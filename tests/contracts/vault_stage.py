@@ -136,10 +136,17 @@ class Stage:
         return Address(0, cell_hash(wallet_init(self.vault, party.owner)))
 
     def transfer(
-        self, party: Party, units: int, to: Address, word: int = CHANNEL_CLOSED, nano: int = TON // 5
+        self,
+        party: Party,
+        units: int,
+        to: Address,
+        word: int = CHANNEL_CLOSED,
+        nano: int = TON // 5,
+        settled: int | None = None,
     ) -> tuple[Transaction, ...]:
         """What a channel does when it pays: a TEP-74 transfer out of its wallet."""
-        note = Builder().store_uint(word, 32).store_uint(party.channel_id, 128).end_cell()
+        told = Builder().store_uint(word, 32).store_uint(party.channel_id, 128)
+        note = (told if settled is None else told.store_coins(settled)).end_cell()
         body = Builder().store_uint(0x0F8A7EA5, 32).store_uint(0, 64).store_coins(units).store_address(to.foreign())
         body.store_address(None).store_bit(0).store_coins(1).store_bit(1).store_ref(note)
         return self.send(party.owner, self.units_wallet(party), nano, body.end_cell())

@@ -319,7 +319,10 @@ class LienView:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """`get_account`: one channel in the vault. `reopening` is (the new channel's address hash, payout)."""
+    """`get_account`: one channel in the vault. `ready`: it has begun and takes deposits, until it has `ended`.
+
+    `reopening` is (the new channel's address hash, payout).
+    """
 
     channel_id: int
     key_a: bytes
@@ -328,6 +331,7 @@ class AccountView:
     deposit: int
     held: int
     owed: int
+    ready: bool
     ended: bool
     liens: Mapping[int, LienView]
     reopening: tuple[bytes, int] | None
@@ -343,7 +347,7 @@ def read_books(stack: Sequence[object]) -> BooksView:
 
 def read_account(stack: Sequence[object]) -> AccountView | None:
     """What `get_account` left; None for a channel the vault does not know."""
-    known, channel_id, key_a, key_b, wallet, deposit, held, owed, ended, liens, following, payout = stack
+    known, channel_id, key_a, key_b, wallet, deposit, held, owed, ready, ended, liens, following, payout = stack
     if not known:
         return None
     lien = {
@@ -358,6 +362,7 @@ def read_account(stack: Sequence[object]) -> AccountView | None:
         deposit=_integer(deposit),
         held=_integer(held),
         owed=_integer(owed),
+        ready=bool(ready),
         ended=bool(ended),
         liens=lien,
         reopening=(_integer(following).to_bytes(32), _integer(payout)) if following else None,
