@@ -1,4 +1,4 @@
-"""The vault on the wire: what it starts from, the messages it takes, and what its getters say.
+"""The messages the vault takes, and evidence as it reads it. The one door to `vault_parts` and `vault_views` as well.
 
 Layouts are those of contracts/schema.tlb. A channel is named here by the hash of its contract's address. Halves,
 receipts, rounds and terms come as cells; whoever makes them is not this module's business.
@@ -6,19 +6,23 @@ receipts, rounds and terms come as cells; whoever makes them is not this module'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytoniq_core import HashMap
 
-from fairway.errors import InvalidMessage
 from fairway.ton.address import Address
-from fairway.ton.cells import Builder, Cell, Slice, cell_hash, from_boc
-from fairway.ton.contracts import ChannelSetup, contract_code
+from fairway.ton.cells import Builder, Cell
 from fairway.ton.merkle import entry_proof, whole_proof
-from fairway.ton.messages import state_init
+from fairway.ton.vault_parts import ChannelParts, Rules, VaultParts, consent, sink_of, vault_init, wallet_init
+from fairway.ton.vault_views import AccountView, BooksView, LienView, read_account, read_books
 
 __all__ = [
+    "EVIDENCE_VALUE",
+    "OPEN_VALUE",
+    "REOPEN_VALUE",
+    "WORD_VALUE",
+    "WRAP_VALUE",
     "AccountView",
     "BooksView",
     "ChannelParts",
@@ -51,7 +55,6 @@ __all__ = [
 _OPEN, _WRAP, _REOPEN = 0x4F50454E, 0x57524150, 0x52454F50
 _POST_BOND, _LEND, _REPAY, _RETURN_BOND, _PAY_CLAIMS = 0x424F4E44, 0x4C454E44, 0x52455059, 0x52455442, 0x50415943
 _PUNISH_FILL, _PUNISH_LIQUIDATION, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x4142534F
-_CONSENT, _SINK = 0x434F4E53, 0x53494E4B
 
 OPEN_VALUE = 100_000_000
 """Nano to attach to `open_channel`: half is rent for ever, the rest comes back."""
@@ -63,71 +66,6 @@ WORD_VALUE = 50_000_000
 """Nano to attach to any other message beside the TON it brings; what is left comes back."""
 EVIDENCE_VALUE = 150_000_000
 """Nano to attach to `punish_*` and `absolve`; what is left comes back."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelParts:
-    """What all channels of a vault have in common."""
-
-    storage_fee: int
-    quarantine_s: int
-    settling_s: int
-    fine: int
-
-    def setup(self, vault: Address, channel_id: int, key_a: bytes, key_b: bytes) -> ChannelSetup:
-        """The one channel of these keys that the vault knows: it computes the same address."""
-        return ChannelSetup(
-            channel_id=channel_id,
-            key_a=key_a,
-            key_b=key_b,
-            destination_a=str(vault),
-            destination_b=str(sink_of(vault)),
-            master=str(vault),
-            storage_fee=self.storage_fee,
-            quarantine_s=self.quarantine_s,
-            settling_s=self.settling_s,
-            fine=self.fine,
-        )
-
-    def to_cell(self) -> Cell:
-        """The contract's cell."""
-        closing = Builder().store_uint(self.quarantine_s, 32).store_coins(self.fine).store_uint(self.settling_s, 32)
-        body = Builder().store_coins(self.storage_fee).store_ref(contract_code("channel"))
-        return body.store_ref(closing.end_cell()).end_cell()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """By what evidence is judged: `threshold` of `oracles` sign a round; a user has `response_ms` to sign a fill.
-
-    The codes are those of the order and position conditions, by hash.
-    """
-
-    network: int
-    oracles: Sequence[bytes]
-    threshold: int
-    response_ms: int
-    order_code: bytes
-    position_code: bytes
-
-    def to_cell(self) -> Cell:
-        """The contract's cell."""
-        oracles = HashMap(8, value_serializer=lambda key, builder: builder.store_bytes(key))
-        for index, key in enumerate(self.oracles):
-            oracles.set_int_key(index, key)
-        body = Builder().store_int(self.network, 32).store_uint(self.threshold, 8).store_uint(self.response_ms, 64)
-        body.store_bytes(self.order_code).store_bytes(self.position_code)
-        return body.store_dict(oracles.serialize()).end_cell()
-
-
-@dataclass(frozen=True, slots=True)
-class VaultParts:
-    """What a vault starts from; all of it is part of its address."""
-
-    treasury: Address
-    service_key: bytes
-    channel: ChannelParts
-    rules: Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,35 +128,6 @@ class FillEvidence:
         rounds = Builder().store_ref(self.before.to_cell()).store_ref(self.after.to_cell()).end_cell()
         body = Builder().store_bytes(self.maker_channel).store_ref(self.taker.to_cell()).store_ref(self.maker.to_cell())
         return body.store_ref(self.receipt.to_cell()).store_ref(rounds).end_cell()
-
-
-def vault_init(parts: VaultParts) -> Cell:
-    """The state init of an empty vault; its hash is the vault's address."""
-    settings = Builder().store_address(parts.treasury.foreign()).store_bytes(parts.service_key)
-    settings.store_ref(contract_code("jetton_wallet")).store_ref(parts.channel.to_cell())
-    settings.store_ref(parts.rules.to_cell())
-    data = Builder()
-    for _ in range(6):
-        data.store_coins(0)
-    data.store_uint(0, 32).store_bit(0).store_bit(0).store_ref(settings.end_cell())
-    return state_init(contract_code("vault"), data.end_cell())
-
-
-def wallet_init(vault: Address, owner: Address) -> Cell:
-    """The state init of the wrapped-TON wallet of `owner`."""
-    data = Builder().store_coins(0).store_address(owner.foreign()).store_address(vault.foreign())
-    return state_init(contract_code("jetton_wallet"), data.end_cell())
-
-
-def sink_of(vault: Address) -> Address:
-    """Where the service's units go: an address no contract can have; the vault keeps its sum as a number."""
-    return Address(0, cell_hash(Builder().store_uint(_SINK, 32).store_address(vault.foreign()).end_cell()))
-
-
-def consent(vault: Address, channel: bytes, wallet: Address) -> Cell:
-    """What the user's channel key and the service's key sign (by its hash): this channel pays out to this wallet."""
-    body = Builder().store_uint(_CONSENT, 32).store_address(vault.foreign()).store_bytes(channel)
-    return body.store_address(wallet.foreign()).end_cell()
 
 
 def open_channel(  # one field each, in the order of the schema
@@ -294,107 +203,9 @@ def absolve(
     return body.store_ref(evidence.end_cell()).end_cell()
 
 
-@dataclass(frozen=True, slots=True)
-class BooksView:
-    """`get_books`: the vault's sums, nano and units, and waiting gains as (wallet, nano), first in first."""
-
-    locked: int
-    protected: int
-    bond: int
-    supply: int
-    sink: int
-    missing: int
-    claims: tuple[tuple[Address, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LienView:
-    """A lien: what is owed for a match, the key of its conditional, and the halves it was seen in."""
-
-    owed: int
-    key: int
-    seqno_a: int
-    seqno_b: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """`get_account`: one channel in the vault. `ready`: it has begun and takes deposits, until it has `ended`.
-
-    `reopening` is (the new channel's address hash, payout).
-    """
-
-    channel_id: int
-    key_a: bytes
-    key_b: bytes
-    wallet: Address
-    deposit: int
-    held: int
-    owed: int
-    ready: bool
-    ended: bool
-    liens: Mapping[int, LienView]
-    reopening: tuple[bytes, int] | None
-
-
-def read_books(stack: Sequence[object]) -> BooksView:
-    """What `get_books` left, as the chain's interface gives it: integers, and dictionaries as BOC bytes or None."""
-    locked, protected, bond, supply, sink, missing = map(_integer, stack[:6])
-    entries = sorted(_dictionary(stack[6], 32).items())
-    claims = tuple((_address(fields), fields.load_coins()) for _, fields in entries)
-    return BooksView(locked, protected, bond, supply, sink, missing, claims)
-
-
-def read_account(stack: Sequence[object]) -> AccountView | None:
-    """What `get_account` left; None for a channel the vault does not know."""
-    known, channel_id, key_a, key_b, wallet, deposit, held, owed, ready, ended, liens, following, payout = stack
-    if not known:
-        return None
-    lien = {
-        match_id: LienView(fields.load_coins(), fields.load_uint(32), fields.load_uint(64), fields.load_uint(64))
-        for match_id, fields in _dictionary(liens, 64).items()
-    }
-    return AccountView(
-        channel_id=_integer(channel_id),
-        key_a=_integer(key_a).to_bytes(32),
-        key_b=_integer(key_b).to_bytes(32),
-        wallet=_address(_cell(wallet).begin_parse()),
-        deposit=_integer(deposit),
-        held=_integer(held),
-        owed=_integer(owed),
-        ready=bool(ready),
-        ended=bool(ended),
-        liens=lien,
-        reopening=(_integer(following).to_bytes(32), _integer(payout)) if following else None,
-    )
-
-
 def _word(op: int, query_id: int) -> Builder:
     return Builder().store_uint(op, 32).store_uint(query_id, 64)
 
 
 def _bytes(value: bytes) -> Cell:
     return Builder().store_bytes(value).end_cell()
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int):
-        raise InvalidMessage("vault.getter", "a getter's value is not an integer")
-    return value
-
-
-def _cell(value: object) -> Cell:
-    if not isinstance(value, bytes):
-        raise InvalidMessage("vault.getter", "a getter's value is not a cell")
-    return from_boc(value)
-
-
-def _address(fields: Slice) -> Address:
-    foreign = fields.load_address()
-    return Address(foreign.wc, foreign.hash_part)
-
-
-def _dictionary(value: object, key_bits: int) -> dict[int, Slice]:
-    if value is None:
-        return {}
-    return HashMap.parse(_cell(value).begin_parse(), key_bits) or {}
