@@ -10,7 +10,7 @@ from fairway.channel.codec import Challenge, Finish, Init, Message, Signed, Star
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.crypto.keys import public_key, sign
-from fairway.ton.cells import Slice, from_boc
+from fairway.ton.channel_view import ChannelView, read_channel
 from fairway.ton.contracts import ChannelSetup
 from fairway.ton.messages import address_of
 
@@ -91,16 +91,15 @@ class Stage:
         self.router.advance(QUARANTINE_S + SETTLING_S + 1)
         return self.tell(Finish())
 
+    def view(self) -> ChannelView:
+        return read_channel(self.router.get(self.address, "getChannelData"))
+
     def shares(self) -> tuple[int, int]:
         """What the contract now says each side has."""
-        return tuple(self.router.get(self.address, "getChannelData")[1][:2])
+        return self.view().balance_a, self.view().balance_b
 
     def state(self) -> int:
         return self.router.get(self.address, "getChannelState")[0]
-
-    def quarantine(self) -> Slice:
-        """The fields of the quarantine, A's body first."""
-        return from_boc(self.router.get(self.address, "getChannelData")[6]).begin_parse()
 
     def paid(self, wallet: str) -> int:
         return self.router.account(wallet).balance

@@ -6,7 +6,6 @@ import pytest
 from channel_stage import (
     CHANNEL,
     FINE,
-    NOTHING,
     QUARANTINE_S,
     SEED_A,
     SEED_B,
@@ -24,6 +23,8 @@ from channel_stage import (
 
 from fairway.channel.codec import Agreed, Close, Commit, Finish, Init, Statement, TopUp
 from fairway.crypto.keys import sign
+from fairway.errors import InvalidMessage
+from fairway.ton.channel_view import ChannelState, read_channel
 
 WEAK = [bytes(32), b"\1" + bytes(31), b"\1" + bytes(30) + b"\x80", b"\xec" + b"\xff" * 30 + b"\x7f"]
 WEAK += [b"\xed" + b"\xff" * 30 + b"\x7f", b"\xee" + b"\xff" * 31]
@@ -166,5 +167,24 @@ def test_a_stale_start_that_leaves_the_cheater_below_zero_still_finishes():
     assert stage.challenge(half_a(newest), half_b(body(9), newest), by_a=False).exit_code == 0
     assert stage.finish().result_code == 0
     assert stage.paid(WALLET_B) == 10 * TON
-    assert FINE > 0
-    assert bytes(32) == NOTHING
+
+
+def test_the_view_says_what_was_done():
+    stage = Stage().funded(10 * TON, 100 * TON)
+    stage.start(half_a(body(5, TON)), half_b(body(6), body(4)), by_a=True)
+    stage.challenge(half_a(body(7, TON)), half_b(body(6), body(4)), by_a=False)
+    view = stage.view()
+    assert (view.state, view.deposit_a, view.floor_a, view.key_b) == (
+        ChannelState.QUARANTINED,
+        10 * TON,
+        4,
+        stage.key_b,
+    )
+    assert (view.quarantine.a.seqno, view.quarantine.b.seqno) == (7, 6)
+    assert (view.quarantine.started_by_a, view.quarantine.challenged, view.quarantine.fine) == (True, True, FINE)
+
+
+def test_another_contracts_stack_is_no_view():
+    for stack in ((), (1, 2), tuple(range(8))):
+        with pytest.raises(InvalidMessage):
+            read_channel(stack)

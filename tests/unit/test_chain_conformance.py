@@ -126,6 +126,8 @@ async def test_a_chain_that_is_not_there_is_unavailable():
     async with RemoteChain("http://127.0.0.1:9") as nothing:
         with pytest.raises(Unavailable, match=r"chain\.unreachable"):
             await nothing.now()
+        with pytest.raises(Unavailable, match=r"chain\.unreachable"):
+            await nothing.ready(0.1)
 
 
 async def test_a_development_chain_listens_on_loopback_only(tmp_path: Path):

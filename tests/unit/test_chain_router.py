@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fairway.chain.router import FAUCET, GENESIS, Router, Weather
 from fairway.crypto.keys import public_key, sign
-from fairway.errors import InvalidMessage, Rejected
+from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.ton.cells import to_boc
 from fairway.ton.messages import internal_message
 from fairway.ton.wallet import Transfer, Wallet
@@ -101,3 +103,13 @@ def test_what_a_contract_sees_is_the_chains_clock():
     with pytest.raises(Rejected) as refused:
         router.submit(stale)
     assert refused.value.facts["exit_code"] == 136
+
+
+def test_a_chains_file_belongs_to_one_process_and_damage_is_said(tmp_path: Path):
+    router = Router(tmp_path / "chain.sqlite")
+    with pytest.raises(Unavailable, match=r"chain\.database"):
+        Router(tmp_path / "chain.sqlite")
+    router.close()
+    (tmp_path / "chain.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(Unavailable, match=r"chain\.database"):
+        Router(tmp_path / "chain.sqlite")

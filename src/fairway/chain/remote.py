@@ -38,14 +38,12 @@ class RemoteChain:
 
     async def ready(self, timeout_s: float = _PATIENCE_S) -> None:
         """Return once the chain answers; `Unavailable` if it does not in time."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                try:
-                    await self.now()
-                except Unavailable:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not await self._answers():  # noqa: ASYNC110 - another process sets no event of ours
                     await asyncio.sleep(_RETRY_S)
-                else:
-                    return
+        except TimeoutError as error:
+            raise Unavailable("chain.unreachable", "the chain did not answer in time") from error
 
     async def now(self) -> int:
         """See `Chain`."""
@@ -83,6 +81,13 @@ class RemoteChain:
     async def fund(self, address: str, nano: int) -> None:
         """See `DevelopmentChain`."""
         await self._call("fund", address, nano)
+
+    async def _answers(self) -> bool:
+        try:
+            await self.now()
+        except Unavailable:
+            return False
+        return True
 
     async def _call(self, name: str, *arguments: Any, patience_s: float = _PATIENCE_S) -> Any:
         assert name in CALLS

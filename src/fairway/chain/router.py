@@ -18,7 +18,7 @@ from pytoniq_core import Cell
 from fairway.chain.interface import Account, StackValue, Transaction
 from fairway.chain.records import read_account, read_destination, read_transaction
 from fairway.chain.tvm import TonpyTvm, Tvm
-from fairway.errors import InvalidMessage, Rejected
+from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.ton.cells import from_boc
 from fairway.ton.messages import internal_message
 from fairway.units import MILLION
@@ -62,7 +62,10 @@ class Weather:
 
 
 class Router:
-    """The chain itself. `clock` gives seconds; `advance` moves what the contracts see ahead of it."""
+    """The chain itself. `clock` gives seconds; `advance` moves what the contracts see ahead of it.
+
+    Raises `Unavailable` with `chain.database` if the file at `path` is damaged or in use by another process.
+    """
 
     def __init__(
         self,
@@ -71,14 +74,10 @@ class Router:
         weather: Weather | None = None,
         tvm: Tvm | None = None,
     ) -> None:
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False)
+        self._database = _database(path)
         self._clock = clock
         self._tvm = tvm or TonpyTvm()
         self.weather = weather or Weather()
-        self._database.executescript(_PRAGMAS + _SCHEMA)
-        if self._database.execute("SELECT 1 FROM clock").fetchone() is None:
-            with self._database:
-                self._database.execute("INSERT INTO clock VALUES (0, 0)")
 
     @property
     def now(self) -> int:
@@ -191,6 +190,19 @@ class Router:
     def _state(self, address: str) -> bytes | None:
         row = self._database.execute("SELECT state FROM accounts WHERE address = ?", (address,)).fetchone()
         return row and bytes(row[0])
+
+
+def _database(path: Path | None) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path or ":memory:", timeout=0, check_same_thread=False)
+        database.executescript(_PRAGMAS + _SCHEMA)
+        with database:
+            database.execute("INSERT INTO clock SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM clock)")
+    except sqlite3.Error as error:
+        raise Unavailable(
+            "chain.database", "the chain's file cannot be used", path=str(path), reason=str(error)
+        ) from error
+    return database
 
 
 def _check_argument(value: StackValue) -> None:

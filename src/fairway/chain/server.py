@@ -43,7 +43,9 @@ async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970) -> N
         socket.create_server((host, port)) as listener,
     ):
         app = ChainApp(LocalChain(router))
-        await uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off")).serve([listener])
+        await uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off")).serve(
+            [listener]
+        )
 
 
 def _opened(directory: Path) -> Router:
