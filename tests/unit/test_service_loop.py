@@ -199,6 +199,18 @@ async def test_a_question_is_asked_after_every_wish_before_it(bench):
     await running
 
 
+async def test_nothing_after_a_question_is_durable_when_it_is_asked(bench):
+    seen = []
+    for n in (1, 2, 3):
+        await bench.sequencer.put(bond(n), lambda refusal: None)
+        asking = asyncio.create_task(bench.sequencer.ask(lambda: seen.append(bench.journal.newest.seq)))
+        await asyncio.sleep(0)
+    await bench.sequencer.close()
+    await bench.sequencer.run()
+    await asking
+    assert seen == [0, 1, 2]
+
+
 async def test_a_restart_replays_to_the_same_state(bench, tmp_path):
     await bench.serve(*range(1, 13))
     bench.sequencer.checkpoint()

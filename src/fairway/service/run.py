@@ -235,10 +235,11 @@ class Sequencer:
             step.wish.answer(step.refusal)
 
     async def _next_batch(self) -> list[Wish | None]:
-        wishes = [await self._queue.get()]
-        while len(wishes) < BATCH and not self._queue.empty():
-            wishes.append(self._queue.get_nowait())
-        return wishes
+        """What waits, up to the first question: nothing after it may be durable yet when it is asked."""
+        batch = [await self._queue.get()]
+        while len(batch) < BATCH and not self._queue.empty() and _is_event(batch[-1]):
+            batch.append(self._queue.get_nowait())
+        return batch
 
     def _apply(self, wishes: Sequence[Wish]) -> tuple[list[Taken | Spared], IllegalTransition | None]:
         """Each wish's step, up to one that we could not take by our own fault; then that fault."""
@@ -295,6 +296,10 @@ class Sequencer:
             wish = self._queue.get_nowait()
             if wish is not None:
                 _tell([wish], STOPPING)
+
+
+def _is_event(wish: Wish | None) -> bool:
+    return wish is not None and wish.event is not None
 
 
 def _tell(wishes: Sequence[Wish], why: Unavailable) -> None:
