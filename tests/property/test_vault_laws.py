@@ -57,8 +57,10 @@ class History:
         units = self.random.choice((held, held // UNITS, self.random.randrange(held + 1)))
         to_sink, ended = self.random.random() < 0.4, self.random.random() < 0.5
         self.pay(vault.come_home(self.books, channel_id, units, to_sink=to_sink, ended=ended))
-        redeemed = held if units == held else 0 if to_sink else units
-        self.stakes[channel_id] = max(0, self.stakes[channel_id] - redeemed)
+        if units == held:
+            self.stakes[channel_id] = 0
+        elif not to_sink:
+            self.stakes[channel_id] = max(0, self.stakes[channel_id] - units)
 
     def lend(self) -> None:
         nano = self.nano()

@@ -1,4 +1,4 @@
-"""What the vault's getters say, as values. The chain gives integers as they are, dictionaries and cells as BOC bytes."""
+"""What the vault's getters say, as values. The chain gives integers, and dictionaries and cells as BOC bytes."""
 
 from __future__ import annotations
 
