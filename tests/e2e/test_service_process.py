@@ -8,12 +8,13 @@ import socket
 import stat
 
 import pytest
-from service_stage import MARK, MARKET, SYMBOL, WITHIN_S, Process, found, posted, prepared, priced
+from service_stage import MARK, MARKET, NETWORK, SYMBOL, WITHIN_S, Process, found, posted, prepared, priced
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from fairway.client.wish import Wish
 from fairway.exchange import wire
+from fairway.exchange.hello import hello_digest
 from fairway.service import archive
 
 
@@ -144,8 +145,26 @@ async def test_two_users_trade_and_the_settlement_is_proven(tmp_path):
             await alice.until(lambda account: not account.positions)
             await bob.until(lambda account: not account.positions)
         assert len(process.get(f"/v1/trades?symbol={SYMBOL}")[1]) == 2
-        assert process.stop() == 0, process.errors
+        await check_catching_up(process, alice)
+        assert await asyncio.to_thread(process.stop) == 0, process.errors
         again = Process(folder)
         shown = again.get("/v1/status")[1]
         assert (shown["totals"]["settlements"], shown["unproved"], shown["unranged"]) == (2, 0, 0)
         assert again.stop() == 0
+
+
+async def check_catching_up(process, trader):
+    """Whoever comes back with nothing but his key gets every half of the service again, signed, oldest first."""
+    side = trader.session.side
+    signer = trader.keystore.channel(side.replica.opened.salt)
+    async with connect(process.ready["ws"]) as line:
+        digest = hello_digest(NETWORK, await line.recv())
+        await line.send(wire.encode(wire.Hello(side.channel_id, signer.key, signer.sign(digest), 0)))
+        assert wire.decode_reply(await line.recv()).phase == "open"
+        replies = [wire.decode_reply(await line.recv())]
+        while replies[-1] != trader.seen[max(trader.seen)]:
+            replies.append(wire.decode_reply(await line.recv()))
+    pushes = [reply for reply in replies if isinstance(reply, wire.Pushed)]
+    assert [push.seqno for push in pushes] == list(range(2, max(trader.seen) + 1))
+    assert all(push == trader.seen[push.seqno] for push in pushes)
+    assert [type(reply) for reply in replies[:2]] == [wire.Round, wire.Granted]  # the round in force, then half 1
