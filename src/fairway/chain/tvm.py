@@ -108,7 +108,7 @@ class TonpyTvm:
             )
         )
         machine.set_gas_limit(GET_GAS_LIMIT, GET_GAS_LIMIT)
-        machine.set_stack([method_name_to_id(method), *(_entry(value) for value in reversed(arguments))])
+        machine.set_stack([*map(_entry, arguments), method_name_to_id(method)])
         stack = machine.run(allow_non_success=True, unpack_stack=False)
         if machine.exit_code not in {0, 1}:
             raise Rejected("chain.get_failed", "a get method threw", method=method, exit_code=machine.exit_code)
