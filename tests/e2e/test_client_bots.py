@@ -4,7 +4,9 @@ import asyncio
 
 from client_stage import MARK, MARKET, WITHIN_S, stage
 
+from fairway.channel.machine import fingerprint
 from fairway.client.bots import MarketMaker, Momentum, Taker
+from fairway.client.replica import Replica
 from fairway.exchange import wire
 from fairway.exchange.change import Filled, Triggered
 
@@ -29,6 +31,10 @@ async def played(folder, seed):
                     await bot.step()
         for user in users.values():
             await user.settle()
+        for user in users.values():
+            copy, live = Replica.rebuilt(user.store.record(user.channel_id)), user.session.side.replica
+            assert fingerprint(copy.channel) == fingerprint(live.channel), "the record is the whole state"
+            assert (copy.account.positions, copy.account.head) == (live.account.positions, live.account.head)
         steps = [
             step
             for user in users.values()

@@ -86,7 +86,8 @@ async def test_a_deposit_is_in_the_channel_on_both_sides_and_comes_home_whole(tm
         async with person.at_work() as alice:
             await alice.deposit(100 * TON)
             await shown(service, alice)
-            assert await alice.onchain.channel() == (1, 100 * TON, 1_000 * TON)
+            view = await alice.onchain.channel()
+            assert (view.deposit_a, view.deposit_b) == (100 * TON, 1_000 * TON)
             assert alice.session.account.balance == 100 * TON
             before = await alice.purse.balance()
             await alice.withdraw()
@@ -131,7 +132,7 @@ async def test_a_partial_withdrawal_moves_the_rest_into_a_new_channel(tmp_path):
                 assert await again.session.place(Wish(MARKET, True, 1, MARK)) == 1
 
 
-async def test_a_user_leaves_alone_when_the_service_is_gone_and_gets_his_last_agreed_value(tmp_path):
+async def test_with_the_service_gone_a_backup_is_enough_to_leave_with_the_last_agreed_value(tmp_path):
     async with market(tmp_path) as (chain, service):
         people = [await rich(chain, service, name) for name in ("alice", "bob")]
         async with people[0].at_work() as alice, people[1].at_work() as bob:
@@ -145,8 +146,10 @@ async def test_a_user_leaves_alone_when_the_service_is_gone_and_gets_his_last_ag
             agreed = alice.session.account.balance
             assert agreed != 100 * TON
             assert not alice.session.account.positions
+            alice.session._store.export(tmp_path / "backup.sqlite")
         service.down = True
         service.cut()
+        people[0].path = tmp_path / "backup.sqlite"
         async with people[0].at_work() as alice:
             before = await alice.purse.balance()
             await alice.leave()

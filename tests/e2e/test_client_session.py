@@ -244,13 +244,21 @@ async def test_a_refused_channel_and_a_refused_close_are_told_to_who_asked(tmp_p
         with pytest.raises(Rejected, match=r"close\.sent"):
             await within(user.session.close())
         service.tamper = lambda reply: reply
-        assert user.session.side.replica.closing is not None, "a signed close outlives every wish to trade on"
+        with pytest.raises(Rejected, match=r"session\.over"):
+            await within(user.session.place(sell(1)))
+        half, theirs = user.session.side.exit_pair()
+        assert half.half.seqno == theirs.half.cited == user.session.side.replica.channel.a_consumed
 
 
-async def test_a_close_is_signed_by_both(tmp_path):
+async def test_a_close_is_signed_by_both_once_and_for_ever(tmp_path):
     async with stage(tmp_path) as service:
         user = await service.user("user")
+        with pytest.raises(Rejected, match=r"market\.band"):
+            await within(user.session.place(buy(1, 2 * MARK)))
         signed = await within(user.session.close())
+        await user.crash()
+        user.restart()
+        assert await within(user.session.close()) == signed
         side = user.session.side
         side.agreed(signed).verify(side.replica.opened.key_a, side.replica.welcome.key_b)
 

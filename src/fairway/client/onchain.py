@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
 from fairway.client.side import Side
-from fairway.errors import InvalidMessage, Rejected, Unavailable
+from fairway.errors import Rejected, Unavailable
 from fairway.exchange import event
 from fairway.ton import vault_messages as vault
+from fairway.ton.channel_view import GETTER as CHANNEL_GETTER
+from fairway.ton.channel_view import ChannelView, read_channel
 from fairway.ton.messages import address_of
+from fairway.ton.vault_views import AccountView, read_account
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
-__all__ = ["ChannelView", "OnChain"]
+__all__ = ["OnChain"]
 
 T = TypeVar("T")
 
@@ -33,16 +36,6 @@ MARGIN = TON // 5
 GLANCE_S = 1.0
 PATIENCE_S = 120.0
 MILLIS = 1000
-
-UNINITED, OPEN = 0, 1
-
-
-class ChannelView(NamedTuple):
-    """What the channel's contract says: the number of its state, and what was put on each side."""
-
-    state: int
-    deposit_a: int
-    deposit_b: int
 
 
 class OnChain:
@@ -62,20 +55,16 @@ class OnChain:
 
     # What the chain says
 
-    async def channel(self) -> ChannelView:
-        """The contract as it is now; an absent one holds nothing."""
+    async def channel(self) -> ChannelView | None:
+        """The contract as it is now; None before it has begun, and once it has paid out and gone."""
         account = await self._chain.get_account(self.address)
         if account.status != "active":
-            return ChannelView(UNINITED, 0, 0)
-        state, balances, *_ = await self._chain.run_get(self.address, "getChannelData")
-        match state, balances:
-            case int(), (_, _, int() as deposit_a, int() as deposit_b, *_):
-                return ChannelView(state, deposit_a, deposit_b)
-        raise InvalidMessage("onchain.getter", "the channel's getter is not as specified")
+            return None
+        return read_channel(await self._chain.run_get(self.address, CHANNEL_GETTER))
 
-    async def account(self) -> vault.AccountView | None:
+    async def account(self) -> AccountView | None:
         """The channel in the vault; None before it is registered."""
-        return vault.read_account(await self._chain.run_get(self.vault, "get_account", (int.from_bytes(self.name),)))
+        return read_account(await self._chain.run_get(self.vault, "get_account", (int.from_bytes(self.name),)))
 
     # Opening
 
@@ -88,28 +77,22 @@ class OnChain:
             body = vault.open_channel(opened.key_a, welcome.key_b, opened.salt, *self._side.consents())
             await self._purse.send(Transfer(self.vault, vault.OPEN_VALUE, body))
             await self._until(self.vault, self.account)
-        if (await self.channel()).state == UNINITED:
+        if await self.channel() is None:
             body = codec.encode(self._side.tell(codec.Init(self._side.setup.channel_id)))
             await self._purse.send(Transfer(self.address, welcome.storage_fee + MARGIN, body, init=self._init))
-        await self._until(self.address, self._knows_its_wallet)
+        await self._until(self.vault, self._ready)
 
     async def deposit(self, nano: int) -> event.Funded:
         """Prepare the channel and wrap `nano` into it, unless that is done; what the chain then shows."""
         await self.prepare()
-        if (await self.channel()).deposit_a == 0:
+        if not await self._deposited():
             body = vault.wrap(self.name, nano)
             await self._purse.send(Transfer(self.vault, nano + vault.WRAP_VALUE, body))
         return await self.funded()
 
     async def funded(self) -> event.Funded:
         """Wait for both deposits."""
-        ratio = self._side.replica.welcome.ratio
-
-        async def both() -> ChannelView | None:
-            view = await self.channel()
-            return view if view.deposit_a and view.deposit_b >= ratio * view.deposit_a else None
-
-        view = await self._until(self.address, both)
+        view = await self._until(self.address, self._deposited)
         newest = (await self._chain.transactions(self.address))[-1]
         return event.Funded(
             at_ms=await self._chain.now() * MILLIS,
@@ -119,10 +102,15 @@ class OnChain:
             transaction=newest.digest,
         )
 
-    async def _knows_its_wallet(self) -> bool | None:
-        """The vault has told the channel where its units are, and knows from then on that it is there."""
-        transactions = await self._chain.transactions(self.address)
-        return any(each.incoming is not None and each.incoming.source == self.vault for each in transactions) or None
+    async def _ready(self) -> bool | None:
+        """The vault takes deposits for the channel."""
+        account = await self.account()
+        return (account is not None and account.ready) or None
+
+    async def _deposited(self) -> ChannelView | None:
+        """The channel, once both sides have their units."""
+        view = await self.channel()
+        return view if view is not None and view.deposit_a and view.deposit_b else None
 
     # Ending
 
@@ -154,7 +142,8 @@ class OnChain:
         await self._until(self.vault, self._ended)
 
     async def _disputed(self) -> bool | None:
-        return (await self.channel()).state > OPEN or None
+        view = await self.channel()
+        return (view is not None and view.quarantine is not None) or None
 
     async def _ended(self) -> bool | None:
         account = await self.account()

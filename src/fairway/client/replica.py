@@ -46,10 +46,11 @@ Entry = (
 class Replica:
     """One channel of the user, under the rules of `welcome`. Signatures of the user are nowhere in it.
 
-    `pending` is his newest half while no push cites it, `closing` the cooperative close he signed.
+    `pending` is his newest half while no push cites it, `closing` the cooperative close he signed, and `closed` the
+    service's signature of it.
     """
 
-    __slots__ = ("account", "channel", "closing", "opened", "pending", "rounds", "rules", "welcome")
+    __slots__ = ("account", "channel", "closed", "closing", "opened", "pending", "rounds", "rules", "welcome")
 
     def __init__(self, welcome: wire.Welcome, opened: wire.Open) -> None:
         self.welcome = welcome
@@ -60,6 +61,7 @@ class Replica:
         self.channel = Channel(int.from_bytes(opened.channel_id), opened.key_a, welcome.key_b, reserve=welcome.fine)
         self.pending: wire.Propose | None = self.propose(now_ms=0)
         self.closing: wire.Close | None = None
+        self.closed: wire.CloseSigned | None = None
 
     @classmethod
     def rebuilt(cls, record: Iterable[Entry]) -> Self:
@@ -157,6 +159,7 @@ class Replica:
             raise InvalidMessage("replica.close", "a close was signed that the user did not ask for")
         else:
             keys.verify(self.channel.key_b, self.close_statement(self.closing).digest(), entry.signature)
+            self.closed = entry
 
     def _turn_round(self, shown: wire.Round) -> None:
         signed = OracleRound(

@@ -39,12 +39,13 @@ __all__ = ["Connection", "Dial", "Notice", "Session", "Venue"]
 LAG = 16
 """How many halves of the service may stand unanswered before one is countersigned for its own sake."""
 PATIENCE_S = 15.0
-FIRST_PAUSE_S = 0.25
+FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 SALT_SIZE = 32
 
 ANSWERED = frozenset({"channel.repeat", "channel.exists"})
 """Failures that say: this was done before. What it led to is pushed again by itself."""
+OVER = Rejected("session.over", "the channel is being left: nothing more is signed in it")
 
 
 class Connection(Protocol):
@@ -110,7 +111,6 @@ class Session:
         self._asks = Asks()
         self._rounds: dict[int, wire.Round] = {}
         self._changed = asyncio.Condition()
-        self._closed_by: wire.CloseSigned | None = None
         self._refusal: Rejected | None = None
         self._ended: FairwayError | None = None
 
@@ -162,18 +162,22 @@ class Session:
     async def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.CloseSigned:
         """Agree with the service to end the channel where both stand; nothing may be open. The service's signature.
 
-        With `reopen_id`, `withdraw` nano are paid out and the rest moves into that channel.
+        With `reopen_id`, `withdraw` nano are paid out and the rest moves into that channel. Whatever comes of it, this
+        channel signs nothing more. Errors: `Rejected`: ask again, or leave alone.
         """
-        await self._until(lambda: self.side.replica.pending is None)
-        await self._request(
-            self.side.close(reopen_id=reopen_id, withdraw=withdraw), lambda: self._closed_by is not None
-        )
-        assert self._closed_by is not None
-        return self._closed_by
+        replica = self.side.replica
+        if replica.closing is None:
+            await self.countersign()
+        closing = self.side.close(reopen_id=reopen_id, withdraw=withdraw)
+        self._asks.end(OVER)
+        if replica.closed is None:
+            await self._request(closing, lambda: replica.closed is not None)
+        assert replica.closed is not None
+        return replica.closed
 
     async def _ask(self, wishes: Sequence[Wish], drops: Sequence[int]) -> list[int]:
-        if self._ended:
-            raise self._ended
+        if reason := self._ended or (OVER if self.side.is_over else None):
+            raise reason
         answer = self._asks.ask(wishes, drops)
         await self._propose()
         return await answer
@@ -210,14 +214,15 @@ class Session:
         pause_s = FIRST_PAUSE_S
         try:
             while True:
+                began_s = time.monotonic()
                 with suppress(OSError, WebSocketException, TimeoutError):
                     async with self.venue.dial() as line:
                         await self._greet(line)
-                        pause_s = FIRST_PAUSE_S
                         await self._listen(line)
                 self._line = None
+                lasted = time.monotonic() - began_s > LONGEST_PAUSE_S
+                pause_s = FIRST_PAUSE_S if lasted else min(2 * pause_s, LONGEST_PAUSE_S)
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the crowd, no secret
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         except FairwayError as error:
             self._ended = error
             raise
@@ -291,8 +296,6 @@ class Session:
             return
         if isinstance(reply, wire.Refused):
             self._asks.refuse(Rejected(reply.code, reply.message))
-        elif isinstance(reply, wire.CloseSigned):
-            self._closed_by = reply
         elif pending is not None and side.replica.pending is None:
             self._asks.accept([terms.key for terms in pending.orders])
         if not isinstance(reply, wire.Granted):

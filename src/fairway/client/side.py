@@ -77,10 +77,14 @@ class Side:
         return replace(self.replica.opened, signature=self._signed(pending).signature)
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more is signed here but an exit: the user signed a close, or the service lied."""
+        return self.lied or self.replica.closing is not None
+
+    @property
     def may_propose(self) -> bool:
-        """Whether a new half may be signed: the channel is granted, nothing unanswered, nobody closes or lied."""
-        replica = self.replica
-        return replica.newest_b > 0 and replica.pending is None and replica.closing is None and not self.lied
+        """Whether a new half may be signed: the channel is granted and not over, and no half is unanswered."""
+        return self.replica.newest_b > 0 and self.replica.pending is None and not self.is_over
 
     def check(self, wishes: Sequence[Wish] = (), drops: Sequence[int] = (), *, now_ms: int) -> None:
         """Whether the rules allow a half with these orders and cancels; `Rejected` says why not. Changes nothing."""
@@ -108,15 +112,17 @@ class Side:
     def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.Close:
         """A cooperative close where both stand now, written, then signed; a second call repeats it.
 
-        Nothing else is signed afterwards. Errors: `Rejected` (`side.open`: orders or positions; `side.pending`).
+        Nothing else is signed afterwards. Errors: `Rejected`: `side.open` (orders or positions), `side.pending` (the
+        newest half ever signed here must be an accepted one: countersign first).
         """
         replica, closing = self.replica, self.replica.closing
         if closing is None:
             if self.account.orders or self.account.positions:
                 raise Rejected("side.open", "cancel the orders and close the positions first")
-            if replica.pending is not None or replica.channel.a is None:
-                raise Rejected("side.pending", "a half is unanswered")
-            seqnos = (replica.channel.a.half.seqno, replica.newest_b)
+            newest = replica.channel.a
+            if replica.pending is not None or newest is None or newest.half.seqno != replica.channel.a_consumed:
+                raise Rejected("side.pending", "the newest half is unanswered or refused")
+            seqnos = (newest.half.seqno, replica.newest_b)
             sums = (self.account.due, self.account.earned)
             closing = wire.Close(self.channel_id, *seqnos, *sums, UNSIGNED, reopen_id, withdraw)
             self._store.append(self.channel_id, closing)
@@ -129,12 +135,14 @@ class Side:
         Where nothing is unanswered that is a fresh countersignature, which no older half of this side can outrank.
         """
         replica = self.replica
-        newest = replica.channel.b
-        if newest is None:
+        newest_a, newest_b = replica.channel.a, replica.channel.b
+        if newest_a is None or newest_b is None:
             raise Rejected("side.ungranted", "the service has not granted the channel")
-        proposed = replica.pending or self._write(replica.propose(now_ms=0))
-        signature = self._signed(proposed).signature
-        return SignedHalf(replica.half_of(proposed), signature), newest
+        if replica.closing is not None:
+            half = newest_a.half
+        else:
+            half = replica.half_of(replica.pending or self._write(replica.propose(now_ms=0)))
+        return SignedHalf(half, self._signer.sign(half.digest())), newest_b
 
     # What goes to the chain
 
@@ -190,6 +198,7 @@ class Side:
         except InvalidMessage as lie:
             self.lied = self.lied or lie.code not in FORGED
             self._store.append(self.channel_id, *self._rounds.values())
+            self._rounds.clear()
             self._store.keep_evidence(self.channel_id, Evidence(lie.code, lie.message, wire.encode(reply)))
             self.replica = Replica.rebuilt(self._store.record(self.channel_id))
             raise
@@ -198,6 +207,8 @@ class Side:
     def _receive(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> bool:
         match reply:
             case wire.Pushed() | wire.Granted() if self._is_old(reply):
+                return False
+            case wire.CloseSigned() if reply == self.replica.closed:
                 return False
             case wire.Refused() if self.replica.pending is None or reply.seqno != self.replica.pending.seqno:
                 return False
