@@ -49,7 +49,31 @@ def fund_channel(venue: Venue, turn: Turn, event: Funded) -> None:
 
 
 def sign_close(venue: Venue, turn: Turn, event: CloseProposed) -> None:
-    """Countersign a cooperative close of an account with nothing open, at exactly what each side has sent."""
+    """Countersign a cooperative close of an account with nothing open, at exactly what each side has sent.
+
+    The same close asked for again is answered again.
+    """
+    channel = venue.channel(event.channel_id)
+    close = SignClose(
+        event.channel_id,
+        event.seqno_a,
+        event.seqno_b,
+        event.sent_a,
+        event.sent_b,
+        event.signature,
+        event.reopen_id,
+        event.withdraw,
+    )
+    if venue.closings.get(event.channel_id) != close:
+        _check_close(venue, event)
+        venue.counts.partial_withdrawals += event.reopen_id is not None
+        venue.closings[event.channel_id] = close
+        venue.debts.pop(event.channel_id, None)
+        move(channel, Move.SIGN_CLOSE)
+    turn.effects.append(close)
+
+
+def _check_close(venue: Venue, event: CloseProposed) -> None:
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
     if channel.phase is not Phase.OPEN or channel.a is None:
         raise Rejected("channel.phase", "only an open channel is closed together", phase=channel.phase)
@@ -61,21 +85,6 @@ def sign_close(venue: Venue, turn: Turn, event: CloseProposed) -> None:
         raise Rejected("close.seqno", "the seqnos are not the newest ones", seqno_b=newest_b(channel))
     if event.reopen_id is not None:
         _check_reopen(venue, event, account)
-        venue.counts.partial_withdrawals += 1
-    move(channel, Move.SIGN_CLOSE)
-    venue.debts.pop(event.channel_id, None)
-    turn.effects.append(
-        SignClose(
-            event.channel_id,
-            event.seqno_a,
-            event.seqno_b,
-            event.sent_a,
-            event.sent_b,
-            event.signature,
-            event.reopen_id,
-            event.withdraw,
-        )
-    )
 
 
 def _check_reopen(venue: Venue, event: CloseProposed, account: Account) -> None:

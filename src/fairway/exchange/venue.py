@@ -73,6 +73,7 @@ class Venue:
         "books",
         "carriers",
         "channels",
+        "closings",
         "counts",
         "debts",
         "disputes",
@@ -109,6 +110,7 @@ class Venue:
         self.carriers: dict[tuple[bytes, int], Carrier] = {}
         self.debts: dict[bytes, list[Debt]] = {}
         self.owed: dict[bytes, dict[int, int]] = {}
+        self.closings: dict[bytes, object] = {}
         self.disputes: dict[bytes, int] = {}
         self.dodges: dict[bytes, Dodge] = {}
         self.liquidating: set[bytes] = set()

@@ -1,0 +1,148 @@
+"""A trader of the demo: a real user with keystore, record, wallet and a line to the service that can be held up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from fairway.chain.remote import RemoteChain
+from fairway.client.keystore import Keystore
+from fairway.client.session import Connection, Notice, Session, Venue
+from fairway.client.store import Store
+from fairway.client.user import User
+from fairway.crypto.sealed import Cost
+from fairway.errors import FairwayError, Rejected
+from fairway.exchange import wire
+from fairway.exchange.account import Account
+from fairway.units import TON
+
+__all__ = ["Trader"]
+
+PASSPHRASE = "a demo's keys are worth nothing"  # noqa: S105 - they open a chain that ends with the demo
+CHEAP = Cost(passes=1, memory_kib=8 * 1024)
+POCKET = 10 * TON
+"""What a wallet gets beside the deposit, for gas and rent."""
+TEND_S = 2.0
+
+
+class HeldLine:
+    """A connection whose incoming frames wait while `open` is not set: a slow network, as far as anyone can tell."""
+
+    def __init__(self, line: ClientConnection, door: asyncio.Event) -> None:
+        self._line = line
+        self._door = door
+
+    async def send(self, message: bytes) -> None:
+        """Send one frame, at once."""
+        await self._line.send(message)
+
+    async def recv(self) -> str | bytes:
+        """The next frame, when the door is open."""
+        frame = await self._line.recv()
+        await self._door.wait()
+        return frame
+
+
+class Trader:
+    """One user of the demo under `folder`; `door` cleared holds up what the service says to him."""
+
+    def __init__(self, folder: Path, name: str, chain: RemoteChain, url: str, network: int, vault: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.fills = 0
+        self.early_balances = 0
+        self.door = asyncio.Event()
+        self.door.set()
+        self._chain = chain
+        self._url = url
+        self._venue = Venue(self._dial, network, vault)
+        self._store = Store(folder / f"{name}.sqlite")
+        self._keystore = Keystore.create(folder / f"{name}.key", PASSPHRASE, CHEAP)
+        self.user = self._user(None)
+        self._tending: asyncio.Task[None] | None = None
+        self.signs = True
+
+    def _user(self, channel_id: bytes | None) -> User:
+        return User(self._venue, self._chain, self._store, self._keystore, channel_id, notify=self._note)
+
+    @asynccontextmanager
+    async def _dial(self) -> AsyncIterator[Connection]:
+        async with connect(self._url, open_timeout=5, ping_interval=None, max_size=1 << 22) as line:
+            yield HeldLine(line, self.door)
+
+    def _note(self, notice: Notice) -> None:
+        if isinstance(notice, wire.Pushed):
+            self.fills += len(notice.receipts)
+            self.early_balances += bool(notice.receipts)
+
+    @property
+    def session(self) -> Session:
+        """His session."""
+        return self.user.session
+
+    @property
+    def account(self) -> Account:
+        """His account as of the newest push."""
+        return self.session.account
+
+    @property
+    def orders(self) -> int:
+        """Orders he has placed so far."""
+        return self.account.next_key - 1
+
+    async def join(self, deposit: int) -> None:
+        """Get TON, open a channel on chain and put `deposit` nano into it."""
+        await self._chain.fund(self.user.purse.address, deposit + POCKET)
+        await self.come()
+        await self.user.deposit(deposit)
+
+    async def come(self) -> None:
+        """Come online."""
+        await self.user.__aenter__()
+        self._tending = asyncio.create_task(self._tend())
+
+    async def go(self) -> None:
+        """Go offline; the record stays, and he may come back."""
+        await self._stop_tending()
+        await self.user.__aexit__(None, None, None)
+        self.user = self._user(self.user.session.side.channel_id)
+
+    async def end(self) -> None:
+        """Go offline for good."""
+        await self._stop_tending()
+        await self.user.__aexit__(None, None, None)
+        self._store.close()
+
+    async def withdraw_partially(self, nano: int) -> None:
+        """Take out `nano`; he goes on in the new channel."""
+        before = self.user
+        self.user = await before.withdraw_partially(nano)
+        await before.__aexit__(None, None, None)
+
+    def old_pair(self) -> tuple[wire.Propose, wire.Pushed]:
+        """His first signed half with an order in it, and the service's answer: what a cheat would show the chain."""
+        seqno = 2
+        mine = self._store.half(self.session.side.channel_id, "A", seqno)
+        assert isinstance(mine, wire.Propose)
+        theirs = self._store.half(self.session.side.channel_id, "B", 2)
+        assert isinstance(theirs, wire.Pushed)
+        return mine, theirs
+
+    async def _tend(self) -> None:
+        """Countersign now and then what stands unanswered, as an online client does."""
+        while True:
+            await asyncio.sleep(TEND_S)
+            with suppress(FairwayError, Rejected):
+                if self.signs and self.session.side.replica.unanswered and self.session.side.replica.newest_b > 1:
+                    await self.session.countersign()
+
+    async def _stop_tending(self) -> None:
+        if self._tending is not None:
+            self._tending.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tending
+            self._tending = None
