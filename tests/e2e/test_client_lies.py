@@ -43,7 +43,7 @@ FILL_LIES = {
     "judge.liquidation": added(Forced(MARKET, 9, 1, MARK, "liquidation", 1, OTHER, 0)),
     "judge.forced": added(Forced(1, 9, 1, MARK, "liquidation", 1, OTHER, 0)),
     "replica.receipts": lambda pushed: replace(pushed, receipts=[]),
-    "replica.cites": lambda pushed: replace(pushed, cites=9),
+    "replica.cites": lambda pushed: replace(pushed, cites=1),
     "replica.seqno": lambda pushed: replace(pushed, seqno=pushed.seqno + 1),
 }
 
@@ -55,7 +55,7 @@ async def refused(service: Stage, victim: User, tamper, provoke, *, signed: bool
         if not isinstance(reply, wire.Pushed) or reply.channel_id != victim.channel_id:
             return reply
         told = tamper(reply)
-        return service.sign(told) if signed and told.cites != 9 else told
+        return service.sign(told) if signed and told.cites != 1 else told
 
     before = copy_of(victim)
     service.tamper = lie
@@ -200,6 +200,20 @@ async def test_after_a_lie_only_the_exit_is_signed_even_by_a_new_process(tmp_pat
         half.verify(side.replica.opened.key_a)
         theirs.verify(side.replica.welcome.key_b)
         assert half.half.counterparty == theirs.half.body
+
+
+async def test_a_record_restored_from_an_old_copy_stops_but_calls_nobody_a_liar(tmp_path):
+    async with stage(tmp_path) as service:
+        user = await service.user("user")
+        user.store.export(user.folder / "old.sqlite")
+        await user.session.place(SELL)
+        await user.crash()
+        (user.folder / "old.sqlite").replace(user.folder / "record.sqlite")
+        user.restart()
+        async with asyncio.timeout(WITHIN_S):
+            with pytest.raises(InvalidMessage, match=r"replica\.behind"):
+                await user.task
+        assert not user.session.side.lied
 
 
 async def test_planted_without_the_takers_check_only_the_receipt_gives_a_wrong_fee_away(tmp_path, monkeypatch):

@@ -194,6 +194,8 @@ class Replica:
             cited = newest.half.body
         elif pending is not None and pushed.cites == pending.seqno:
             cited = self.half_of(pending).body
+        elif pushed.cites > self.channel.a_consumed:
+            raise InvalidMessage("replica.behind", "a push cites a half that this record lacks", cites=pushed.cites)
         else:
             raise InvalidMessage("replica.cites", "a push cites a half that is not the newest", cites=pushed.cites)
         return Half(self.channel.channel_id, Body(pushed.seqno, pushed.sent, pushed.conditionals_hash), cited)

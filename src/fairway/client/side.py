@@ -31,8 +31,9 @@ from fairway.ton.contracts import ChannelSetup
 
 __all__ = ["Side"]
 
-FORGED = frozenset({"signature.invalid", "signature.length"})
-"""What anybody on the line could have sent: kept, and refused, but no lie of the service."""
+NO_LIES = frozenset({"signature.invalid", "signature.length", "replica.behind"})
+"""Refused and kept, but no lie of the service: what anybody on the line could have sent, and what it may rightly say to
+a record that was restored from an old copy."""
 
 
 class Side:
@@ -41,7 +42,7 @@ class Side:
     def __init__(self, store: Store, signer: Signer, replica: Replica) -> None:
         self.replica = replica
         self.channel_id = replica.opened.channel_id
-        self.lied = any(kept.code not in FORGED for kept in store.evidence(self.channel_id))
+        self.lied = any(kept.code not in NO_LIES for kept in store.evidence(self.channel_id))
         self._store = store
         self._signer = signer
         self._rounds: dict[int, wire.Round] = {}
@@ -196,7 +197,7 @@ class Side:
         try:
             news = self._receive(reply)
         except InvalidMessage as lie:
-            self.lied = self.lied or lie.code not in FORGED
+            self.lied = self.lied or lie.code not in NO_LIES
             self._store.append(self.channel_id, *self._rounds.values())
             self._rounds.clear()
             self._store.keep_evidence(self.channel_id, Evidence(lie.code, lie.message, wire.encode(reply)))
