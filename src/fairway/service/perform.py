@@ -46,14 +46,17 @@ class Hands:
         self._tape = tape
         self._meter = meter
         self._helpers = helpers
+        self._drafts: dict[tuple[bytes, int], Granted | Pushed] = {}
+        """Replies of the batch under way, between `letters` and `perform`."""
 
     def letters(self, entry: int, event: AnyEvent, effects: Sequence[AnyEffect]) -> list[Letter]:
         """The halves and rounds that users must come to know, unsigned."""
-        letters = [
-            Letter(effect.channel_id, effect.half.seqno, entry, encode(unsigned(effect)))
-            for effect in effects
-            if isinstance(effect, Push | SignHalf)
-        ]
+        letters: list[Letter] = []
+        for effect in effects:
+            if isinstance(effect, Push | SignHalf):
+                draft = unsigned(effect)
+                self._drafts[effect.channel_id, effect.half.seqno] = draft
+                letters.append(Letter(effect.channel_id, effect.half.seqno, entry, encode(draft)))
         if isinstance(event, Priced):
             letters.append(Letter(market_topic(event.market), entry, entry, encode(round_of(event))))
         return letters
@@ -91,8 +94,9 @@ class Hands:
     def _tell(self, effect: AnyEffect) -> None:
         self._meter.counts[type(effect).__name__] += 1
         if isinstance(effect, Push | SignHalf):
+            draft = self._drafts.pop((effect.channel_id, effect.half.seqno))
             if self._hub.is_followed(effect.channel_id):
-                self._hub.send(effect.channel_id, self.sign(unsigned(effect)))
+                self._hub.send(effect.channel_id, self.sign(draft))
         elif isinstance(effect, Refuse):
             newest = newest_b(self._engine.channels[effect.channel_id])
             refused = Refused(effect.channel_id, effect.seqno, effect.code, effect.message, newest)
