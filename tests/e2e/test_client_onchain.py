@@ -8,15 +8,18 @@ from client_stage import MARK, MARKET, NETWORK, ORACLES, WITHIN_S, stage
 
 from fairway.chain.local import LocalChain
 from fairway.chain.purse import Purse
+from fairway.client.claims import Exit
 from fairway.client.keystore import Keystore
 from fairway.client.store import Store
 from fairway.client.user import User
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import Rejected
-from fairway.exchange import event
+from fairway.exchange import conditions, event, wire
+from fairway.exchange.terms import OracleRound
 from fairway.service.deploy import Charter, deploy
 from fairway.service.keys import Keyring
+from fairway.ton.contracts import condition_code, oracle_set
 from fairway.units import TON
 
 DAY_S = 86_400
@@ -157,6 +160,39 @@ async def test_with_the_service_gone_a_backup_is_enough_to_leave_with_the_last_a
             await alice.finish()
             gained = await alice.purse.balance() - before
             assert agreed - TON < gained < agreed + TON
+
+
+async def test_an_open_position_is_paid_at_the_exit_price_without_the_service(tmp_path, monkeypatch):
+    oracle = oracle_set(NETWORK, 2, 60_000, [keys.public_key(seed) for seed in ORACLES])
+    monkeypatch.setattr(conditions, "condition_code", lambda kind: condition_code(kind, oracle))
+    async with market(tmp_path) as (chain, service):
+        people = [await rich(chain, service, name) for name in ("alice", "bob")]
+        async with people[0].at_work() as alice, people[1].at_work() as bob:
+            for user in (alice, bob):
+                await user.deposit(100 * TON)
+                await shown(service, user)
+            await bob.session.place(Wish(MARKET, False, 1_000, MARK, leverage=10))
+            await alice.session.place(Wish(MARKET, True, 1_000, MARK, leverage=10))
+            agreed = alice.session.account.balance
+        service.down = True
+        service.cut()
+        async with people[0].at_work() as alice:
+            before = await alice.purse.balance()
+            await alice.leave()
+            moment_ms = (await alice.onchain.channel()).quarantine.started_at * 1000 + 60_000
+            await chain.advance(3_601)
+            await alice.claim({MARKET: Exit(round_at(7, moment_ms - 1, MARK), round_at(8, moment_ms, MARK + 1_000))})
+            await chain.advance(DAY_S)
+            await alice.finish()
+            won = 1_000 * 10_000 * 1_000
+            gained = await alice.purse.balance() - before
+            assert abs(gained - agreed - won) < TON // 2, "but for gas, and the channel's rent that comes home"
+
+
+def round_at(number, at_ms, mark):
+    digest = OracleRound(NETWORK, MARKET, number, at_ms, mark, mark, 0).digest()
+    signatures = {place: keys.sign(seed, digest) for place, seed in enumerate(ORACLES[:2])}
+    return wire.Round(MARKET, number, at_ms, mark, mark, 0, signatures)
 
 
 async def test_a_channel_of_another_wallet_is_not_deposited_into(tmp_path):

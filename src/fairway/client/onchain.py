@@ -1,6 +1,6 @@
 """The user's hands on chain: his channel's contract and its account in the vault, through his own wallet.
 
-    register (vault) → deploy and begin (channel) → wrap (vault) → … → close together, or start alone and finish
+    register (vault) → deploy and begin (channel) → wrap (vault) → … → close together, or start alone, claim and finish
 
 Every step looks first whether it is done, so that any of them may be repeated after a crash. Nothing here needs the
 service: what it signed is in the record.
@@ -9,13 +9,14 @@ service: what it signed is in the record.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
+from fairway.client.claims import Exit, position_claims
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import event
@@ -135,6 +136,17 @@ class OnChain:
         told = self._side.tell(codec.Start(self._side.setup.channel_id, *pair))
         await self._purse.send(Transfer(self.address, MARGIN, codec.encode(told)))
         await self._until(self.address, self._disputed)
+
+    async def claim(self, exits: Mapping[int, Exit]) -> None:
+        """After the quarantine: have the channel value the open positions in the markets of `exits`."""
+        before = await self.channel()
+        told = self._side.tell(position_claims(self._side.replica, exits))
+        await self._purse.send(Transfer(self.address, MARGIN, codec.encode(told)))
+
+        async def valued() -> bool | None:
+            return await self.channel() != before or None
+
+        await self._until(self.address, valued)
 
     async def finish(self) -> None:
         """After quarantine and settling: have the contract pay out. Anyone may."""

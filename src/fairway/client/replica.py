@@ -55,7 +55,7 @@ class Replica:
     def __init__(self, welcome: wire.Welcome, opened: wire.Open) -> None:
         self.welcome = welcome
         self.opened = opened
-        self.rules = Rules(welcome.network, welcome.ratio, welcome.fine, welcome.listings)
+        self.rules = Rules(welcome)
         self.rounds: dict[int, OracleRound] = {}
         self.account = Account(opened.channel_id, self.rules, self.rounds)
         self.channel = Channel(int.from_bytes(opened.channel_id), opened.key_a, welcome.key_b, reserve=welcome.fine)
@@ -113,7 +113,7 @@ class Replica:
     def _adds(self, orders: Iterable[OrderTerms]) -> list[tuple[int, Conditional]]:
         """What the user's half gains by `orders`: each as a conditional under its key."""
         live = [LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms)) for terms in orders]
-        return [(order.terms.key, order_conditional(order, 0)[0]) for order in live]
+        return [(order.terms.key, order_conditional(order, 0, self.rules.codes.order)[0]) for order in live]
 
     def close_statement(self, closing: wire.Close) -> codec.Close:
         """What both sides sign to close."""

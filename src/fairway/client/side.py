@@ -164,7 +164,7 @@ class Side:
         digest = consent_digest(self.replica.welcome, self.setup, self.replica.opened.payout)
         return self._signer.sign(digest), granted.consent
 
-    def tell(self, statement: codec.Init | codec.Start) -> codec.Signed:
+    def tell(self, statement: codec.Init | codec.Start | codec.Settle) -> codec.Signed:
         """A message to the channel's contract, signed."""
         return codec.Signed(by_a=True, signature=self._signer.sign(statement.digest()), statement=statement)
 

@@ -1,13 +1,13 @@
 """A user, whole: his session with the service and his hands on chain, from the deposit to the payout.
 
 Every road that moves his money home ends without the service if it must: `withdraw` and `withdraw_partially` need its
-signature, `leave` and `finish` do not.
+signature, `leave`, `claim` and `finish` do not.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Self
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
+from fairway.client.claims import Exit
 from fairway.client.keystore import Keystore
 from fairway.client.onchain import OnChain
 from fairway.client.session import Notice, Session, Venue, now_ms
@@ -91,6 +92,10 @@ class User:
     async def leave(self) -> None:
         """Begin to close alone, with the newest halves in the record."""
         await self.onchain.start(self.session.side.exit_pair())
+
+    async def claim(self, exits: Mapping[int, Exit]) -> None:
+        """Once the quarantine is over: have open positions valued at the exit price of their markets."""
+        await self.onchain.claim(exits)
 
     async def finish(self) -> None:
         """Once quarantine and settling are over: have the contract pay out."""
