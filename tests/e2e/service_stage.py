@@ -105,15 +105,19 @@ class Process:
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(WITHIN_S)
-        self._close()
-        return status
+        return self.wait()
 
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
         self.process.wait(WITHIN_S)
         self._close()
+
+    def wait(self) -> int:
+        """The exit status, when it ends by itself."""
+        status = self.process.wait(WITHIN_S)
+        self._close()
+        return status
 
     def _close(self) -> None:
         self.errors = self.process.stderr.read().decode()

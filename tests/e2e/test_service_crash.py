@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
 from contextlib import suppress
 
-from service_stage import MARK, MARKET, WITHIN_S, Process, prepared
+from service_stage import MARK, MARKET, SYMBOL, WITHIN_S, Process, found, posted, prepared, priced
 
 from fairway.client.wish import Wish
 from fairway.errors import Rejected
@@ -91,3 +92,20 @@ async def test_every_acknowledged_push_survives_a_kill_and_the_books_are_rebuilt
                 assert not trader.session.side.lied
         assert await asyncio.to_thread(final.stop) == 0
         assert archive.verify(folder) is not None
+
+
+def test_a_disk_that_takes_no_more_stops_the_service_and_keeps_what_was_acknowledged(tmp_path):
+    folder = found(tmp_path / "venue")
+    process = Process(folder)
+    resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
+    acknowledged = 0
+    with suppress(OSError):
+        while process.post("/v1/oracle/round", posted(priced(acknowledged + 1)))[0] == 200:
+            acknowledged += 1
+    assert process.wait() == 1
+    assert "[journal." in process.errors
+    assert acknowledged > 10
+    again = Process(folder)
+    assert again.get(f"/v1/premiumIndex?symbol={SYMBOL}")[1]["round"] >= acknowledged
+    assert again.stop() == 0
+    assert archive.verify(folder).entries >= acknowledged + 1
