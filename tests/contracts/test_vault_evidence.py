@@ -150,7 +150,6 @@ def test_a_short_is_beyond_its_liquidation_price_from_above(stage: Stage, case: 
         ({}, {"at_ms": FILLED_MS - 1}, EVIDENCE),
         ({}, {"at_ms": FILLED_MS + 1}, TOO_EARLY),
         ({"since_ms": FILLED_MS + 1}, {}, EVIDENCE),
-        ({"margin": 0}, {}, NOTHING_OWED),
     ],
 )
 def test_a_liquidation_needs_a_mark_beyond_its_price_while_the_position_stood(

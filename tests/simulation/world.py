@@ -144,6 +144,7 @@ class World:
             founded.storage_fee,
             founded.quarantine_s,
             founded.settling_s,
+            founded.patience_ms,
             founded.listings,
             founded.oracle_keys,
             2,

@@ -288,7 +288,7 @@ class Account:
 
     def _carry_order(self, order: LiveOrder) -> None:
         key = order.terms.key
-        a, b = order_conditional(order, self.rules.cap(order.reserved))
+        a, b = order_conditional(order, self.rules.cap(order.reserved), self.rules.codes.order)
         self.a_conditionals = self.a_conditionals.add(key, a)
         self.b_conditionals = self.b_conditionals.add(key, b)
 
@@ -317,7 +317,7 @@ class Account:
             at_ms,
         )
         self.positions[market] = Held(key, position, terms)
-        a, b = position_conditional(terms)
+        a, b = position_conditional(terms, self.rules.codes.position)
         self.a_conditionals = self.a_conditionals.add(key, a)
         self.b_conditionals = self.b_conditionals.add(key, b)
 
@@ -325,4 +325,4 @@ class Account:
         if self.head != CHAIN_START:
             self.b_conditionals = self.b_conditionals.drop(CHAIN_KEY)
         self.head = chain_next(self.head, txid)
-        self.b_conditionals = self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head))
+        self.b_conditionals = self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head, self.rules.codes.chain))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from fairway.channel.conditional import Conditional
 from fairway.exchange.terms import PositionTerms, chain_cell
-from fairway.ton.cells import Bits
-from fairway.ton.contracts import condition_code
+from fairway.ton.cells import AnyCell, Bits
 
 if TYPE_CHECKING:
     from fairway.exchange.account import LiveOrder
@@ -20,7 +19,7 @@ __all__ = ["chain_conditional", "order_conditional", "position_conditional"]
 ORDER_REST = 0x4F524453
 
 
-def order_conditional(order: LiveOrder, cap: int) -> tuple[Conditional, Conditional]:
+def order_conditional(order: LiveOrder, cap: int, code: AnyCell) -> tuple[Conditional, Conditional]:
     """The order in A's half and in B's, which owes at most `cap`.
 
     A partly filled order is `order_rest#4f524453 lots:uint48 cost:uint80 fee:Coins order:^OrderTerms`: receipts up to
@@ -30,16 +29,15 @@ def order_conditional(order: LiveOrder, cap: int) -> tuple[Conditional, Conditio
     if order.lots:
         rest = Bits().uint(32, ORDER_REST).uint(48, order.lots).uint(80, order.cost).coins(max(0, order.fee))
         terms = rest.cell(terms)
-    code = condition_code("order")
     return Conditional(terms, code, order.reserved), Conditional(terms, code, cap)
 
 
-def position_conditional(terms: PositionTerms) -> tuple[Conditional, Conditional]:
+def position_conditional(terms: PositionTerms, code: AnyCell) -> tuple[Conditional, Conditional]:
     """The position in A's half, which loses at most its margin, and in B's, which owes at most its cap."""
-    cell, code = terms.cell(), condition_code("position")
+    cell = terms.cell()
     return Conditional(cell, code, terms.margin), Conditional(cell, code, terms.cap)
 
 
-def chain_conditional(head: bytes) -> Conditional:
+def chain_conditional(head: bytes, code: AnyCell) -> Conditional:
     """The settlement chain in B's half: it pays nothing and says what was proven."""
-    return Conditional(chain_cell(head), condition_code("chain"), 0)
+    return Conditional(chain_cell(head), code, 0)

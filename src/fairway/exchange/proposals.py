@@ -74,7 +74,7 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
 
 def _promise(account: Account, terms: OrderTerms) -> Conditional:
     order = LiveOrder(terms, terms.digest(), account.rules.requirement_of(terms))
-    return order_conditional(order, account.rules.cap(order.reserved))[0]
+    return order_conditional(order, account.rules.cap(order.reserved), account.rules.codes.order)[0]
 
 
 def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fairway.errors import Rejected
+from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
 from fairway.exchange.terms import Kind, OrderTerms
 from fairway.market.instrument import check_size
@@ -31,16 +31,50 @@ class Requirement(NamedTuple):
         return self.margin + self.fees
 
 
+class Founding(Protocol):
+    """What `event.Founded` and `wire.Welcome` say of trading."""
+
+    @property
+    def network(self) -> int:
+        """TON's global ID of the network."""
+
+    @property
+    def ratio(self) -> int:
+        """Wrapped TON on the service's side for each one of the user's."""
+
+    @property
+    def fine(self) -> int:
+        """Nano that every account keeps in reserve."""
+
+    @property
+    def patience_ms(self) -> int:
+        """How long a taker may leave a fill unsigned, and how long after a dispute's start prices are taken."""
+
+    @property
+    def listings(self) -> list[Listing]:
+        """The markets."""
+
+    @property
+    def oracle_keys(self) -> list[bytes]:
+        """Who signs rounds."""
+
+    @property
+    def oracle_threshold(self) -> int:
+        """How many of them must."""
+
+
 class Rules:
-    """What both sides of every channel know before the first order."""
+    """What both sides of every channel know before the first order; `codes` is what its conditionals jump to."""
 
-    __slots__ = ("fine", "listings", "network", "ratio")
+    __slots__ = ("codes", "fine", "listings", "network", "ratio")
 
-    def __init__(self, network: int, ratio: int, fine: int, listings: Iterable[Listing]) -> None:
-        self.network = network
-        self.ratio = ratio
-        self.fine = fine
-        self.listings = {listing.market: listing for listing in listings}
+    def __init__(self, founding: Founding) -> None:
+        self.network = founding.network
+        self.ratio = founding.ratio
+        self.fine = founding.fine
+        self.listings = {listing.market: listing for listing in founding.listings}
+        keys, threshold = founding.oracle_keys, founding.oracle_threshold
+        self.codes = condition_codes(founding.network, threshold, founding.patience_ms, keys)
 
     def listing(self, market: int) -> Listing:
         """The market, or `Rejected` (`market.unknown`)."""

@@ -96,7 +96,7 @@ class Venue:
 
     def __init__(self, founded: Founded) -> None:
         self.founded = founded
-        self.rules = Rules(founded.network, founded.ratio, founded.fine, founded.listings)
+        self.rules = Rules(founded)
         self.ledger = Ledger()
         self.ledger.move(WORLD, POOL, founded.pool_seed, "pool_seed")
         self.ledger.move(WORLD, INSURANCE, founded.insurance_seed, "insurance_seed")

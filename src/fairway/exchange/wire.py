@@ -105,6 +105,7 @@ class Welcome(Reply, frozen=True, tag="welcome"):
     storage_fee: int
     quarantine_s: int
     settling_s: int
+    patience_ms: int
     listings: list[Listing]
     oracle_keys: list[bytes]
     oracle_threshold: int

@@ -9,12 +9,12 @@ from pathlib import Path
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.errors import Rejected, Unavailable
+from fairway.exchange.codes import condition_codes
 from fairway.service.files import make_private_folder, write_private
 from fairway.service.founding import VENUE
 from fairway.service.keys import Keyring
 from fairway.ton.address import Address
 from fairway.ton.cells import cell_hash
-from fairway.ton.contracts import condition_code
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import WORD_VALUE, ChannelParts, Rules, VaultParts, lend, post_bond, vault_init
 from fairway.ton.wallet import Transfer
@@ -51,14 +51,10 @@ class Charter:
 
     def vault(self, treasury: str, service_key: bytes) -> VaultParts:
         """What the venue's vault starts from."""
-        rules = Rules(
-            self.network,
-            list(self.oracle_keys),
-            self.oracle_threshold,
-            self.patience_s * 1000,
-            cell_hash(condition_code("order")),
-            cell_hash(condition_code("position")),
-        )
+        patience_ms, keys = self.patience_s * 1000, list(self.oracle_keys)
+        codes = condition_codes(self.network, self.oracle_threshold, patience_ms, keys)
+        hashes = cell_hash(codes.order), cell_hash(codes.position)
+        rules = Rules(self.network, keys, self.oracle_threshold, patience_ms, *hashes)
         return VaultParts(Address.parse(treasury), service_key, self.parts, rules)
 
 

@@ -106,6 +106,7 @@ class Desk:
                 rules.storage_fee,
                 rules.quarantine_s,
                 rules.settling_s,
+                rules.patience_ms,
                 rules.listings,
                 rules.oracle_keys,
                 rules.oracle_threshold,

@@ -67,6 +67,7 @@ def rest(house: House) -> Litestar:
         exception_handlers={FairwayError: _refused, HTTPException: _bad_request},
         openapi_config=OpenAPIConfig(title="Fairway", version=__version__, path="/v1/schema"),
         request_max_body_size=MAX_BODY,
+        logging_config=None,
         debug=False,
     )
 
