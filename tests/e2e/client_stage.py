@@ -178,9 +178,9 @@ class Stage:
             signatures=signatures,
         )
 
-    async def user(self, name: str, deposit: int = 1_000 * TON) -> User:
+    async def user(self, name: str, deposit: int = 1_000 * TON, session: type[Session] = Session) -> User:
         """A user with an open, funded channel."""
-        user = self.users[name] = User(self, name)
+        user = self.users[name] = User(self, name, session)
         user.start()
         async with asyncio.timeout(WITHIN_S):
             await user.session.open(PAYOUT)
@@ -206,18 +206,19 @@ class Stage:
 class User:
     """One user on one machine: files, session, and the task that keeps its line."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
+    def __init__(self, stage: Stage, name: str, session: type[Session]) -> None:
         self.stage = stage
         self.folder = stage.folder / name
         self.folder.mkdir()
         self.keystore = Keystore(keys.derive_seed(b"stage", name))
         self.store = Store(self.folder / "record.sqlite")
         self.notices: list[object] = []
+        self.kind = session
         self.session = self._session(None)
         self.task: asyncio.Task[None] | None = None
 
     def _session(self, channel_id: bytes | None) -> Session:
-        return Session(
+        return self.kind(
             self.stage.venue,
             self.store,
             self.keystore,

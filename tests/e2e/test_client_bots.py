@@ -5,8 +5,10 @@ import asyncio
 from client_stage import MARK, MARKET, WITHIN_S, stage
 
 from fairway.channel.machine import fingerprint
-from fairway.client.bots import MarketMaker, Momentum, Taker
+from fairway.client.bots import MarketMaker, Momentum, Refuser, Taker
 from fairway.client.replica import Replica
+from fairway.client.session import LAG
+from fairway.client.wish import Wish
 from fairway.exchange import wire
 from fairway.exchange.change import Filled, Triggered
 
@@ -57,3 +59,17 @@ async def test_the_same_seed_trades_the_same(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     assert await played(tmp_path / "one", seed=7) == await played(tmp_path / "two", seed=7)
+
+
+async def test_a_refuser_keeps_what_he_won_and_signs_for_nothing(tmp_path):
+    async with stage(tmp_path) as service, asyncio.timeout(WITHIN_S):
+        maker, cheat = await service.user("maker"), await service.user("cheat", session=Refuser)
+        await cheat.session.place(Wish(MARKET, True, 100, MARK))
+        cheat.session.refuses_to_sign = True
+        signed = service.engine.channels[cheat.channel_id].a
+        for _ in range(LAG + 2):
+            await maker.session.place(Wish(MARKET, False, 1, MARK))
+        await cheat.settle()
+        assert cheat.account.positions[MARKET].position.lots == LAG + 2
+        assert cheat.session.side.replica.unanswered > LAG
+        assert service.engine.channels[cheat.channel_id].a == signed

@@ -15,11 +15,10 @@ from fairway.client.user import User
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import Rejected
-from fairway.exchange import conditions, event, wire
+from fairway.exchange import event, wire
 from fairway.exchange.terms import OracleRound
 from fairway.service.deploy import Charter, deploy
 from fairway.service.keys import Keyring
-from fairway.ton.contracts import condition_code, oracle_set
 from fairway.units import TON
 
 DAY_S = 86_400
@@ -162,9 +161,7 @@ async def test_with_the_service_gone_a_backup_is_enough_to_leave_with_the_last_a
             assert agreed - TON < gained < agreed + TON
 
 
-async def test_an_open_position_is_paid_at_the_exit_price_without_the_service(tmp_path, monkeypatch):
-    oracle = oracle_set(NETWORK, 2, 60_000, [keys.public_key(seed) for seed in ORACLES])
-    monkeypatch.setattr(conditions, "condition_code", lambda kind: condition_code(kind, oracle))
+async def test_an_open_position_is_paid_at_the_exit_price_without_the_service(tmp_path):
     async with market(tmp_path) as (chain, service):
         people = [await rich(chain, service, name) for name in ("alice", "bob")]
         async with people[0].at_work() as alice, people[1].at_work() as bob:
@@ -179,7 +176,7 @@ async def test_an_open_position_is_paid_at_the_exit_price_without_the_service(tm
         async with people[0].at_work() as alice:
             before = await alice.purse.balance()
             await alice.leave()
-            moment_ms = (await alice.onchain.channel()).quarantine.started_at * 1000 + 60_000
+            moment_ms = (await alice.onchain.channel()).quarantine.started_at * 1000 + service.engine.rules.patience_ms
             await chain.advance(3_601)
             await alice.claim({MARKET: Exit(round_at(7, moment_ms - 1, MARK), round_at(8, moment_ms, MARK + 1_000))})
             await chain.advance(DAY_S)

@@ -21,7 +21,7 @@ from fairway.exchange.terms import Kind
 from fairway.risk.contract import notional
 from fairway.units import div_down
 
-__all__ = ["Bot", "MarketMaker", "Momentum", "Taker"]
+__all__ = ["Bot", "MarketMaker", "Momentum", "Refuser", "Taker"]
 
 BASIS_POINTS = 10_000
 
@@ -170,6 +170,16 @@ class Momentum(Bot):
                 self.closing(_beyond(better, buys, 4 * self.reach), better, above=not buys),
             ]
         )
+
+
+class Refuser(Session):
+    """A session whose owner cheats: from `refuses_to_sign` on he takes what he is told and signs nothing."""
+
+    refuses_to_sign = False
+
+    async def _propose(self) -> None:
+        if not self.refuses_to_sign:
+            await super()._propose()
 
 
 def _beyond(mark: int, upward: bool, basis_points: int) -> int:

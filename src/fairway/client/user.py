@@ -38,10 +38,11 @@ class User:
         *,
         notify: Callable[[Notice], None] = lambda _: None,
         clock_ms: Callable[[], int] = now_ms,
+        session: type[Session] = Session,
     ) -> None:
         self.purse = Purse(chain, keystore.wallet(), venue.network)
-        self.session = Session(venue, store, keystore, channel_id, notify=notify, clock_ms=clock_ms)
-        self._another = partial(User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms)
+        self.session = session(venue, store, keystore, channel_id, notify=notify, clock_ms=clock_ms)
+        self._another = partial(User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms, session=session)
         self._chain = chain
         self._line: asyncio.Task[None] | None = None
 
