@@ -1,4 +1,4 @@
-"""`fairway wallet`: make a keystore, and show the public key it holds. A passphrase is asked for, never an argument."""
+"""`fairway wallet`: make a keystore, and show its wallet's key and addresses. A passphrase is asked for, never an argument."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fairway.client.keystore import Keystore
+from fairway.ton.wallet import Wallet
 
 __all__ = ["app"]
 
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+NETWORKS = {"mainnet": -239, "testnet": -3}
+
 KeystorePath = Annotated[Path, typer.Argument(help="The keystore file.", dir_okay=False)]
 
 
@@ -25,14 +28,20 @@ KeystorePath = Annotated[Path, typer.Argument(help="The keystore file.", dir_oka
 def create(path: KeystorePath) -> None:
     """Make a new keystore; an existing file is never touched."""
     passphrase = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
-    keystore = Keystore.create(path, passphrase)
-    typer.echo(f"Wallet key {keystore.wallet().key.hex()}")
+    _describe(Keystore.create(path, passphrase))
     typer.echo(f"Keep a copy of {path} and its passphrase: nobody else can restore them.")
 
 
 @app.command()
 def show(path: KeystorePath) -> None:
-    """Open a keystore and show its public wallet key."""
+    """Open a keystore and show its wallet's key and addresses."""
     passphrase = typer.prompt("Passphrase", hide_input=True)
-    keystore = Keystore.open(path, passphrase)
-    typer.echo(f"Wallet key {keystore.wallet().key.hex()}")
+    _describe(Keystore.open(path, passphrase))
+
+
+def _describe(keystore: Keystore) -> None:
+    """Print the wallet's public key, and its address on each network."""
+    key = keystore.wallet().key
+    typer.echo(f"Wallet key       {key.hex()}")
+    for name, network in NETWORKS.items():
+        typer.echo(f"Address, {name}  {Wallet(key, network).address}")
