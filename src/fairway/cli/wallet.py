@@ -1,4 +1,7 @@
-"""`fairway wallet`: make a keystore, and show its wallet's key and addresses. A passphrase is asked for, never an argument."""
+"""`fairway wallet`: make a keystore, and show its wallet's key and addresses.
+
+The passphrase is asked for; it is never an argument.
+"""
 
 from __future__ import annotations
 
