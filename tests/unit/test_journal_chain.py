@@ -210,7 +210,7 @@ def test_every_flipped_byte_of_the_seal_is_found(sealed):
     content = path.read_bytes()
     for offset in range(len(content)):
         path.write_bytes(content[:offset] + bytes((content[offset] ^ 1,)) + content[offset + 1 :])
-        assert refusal(archive.verify, sealed).code in {"journal.manifest", "journal.page"}
+        assert refusal(archive.verify, sealed).code == "journal.manifest"
 
 
 def test_entries_cut_off_a_sealed_journal_are_missed(sealed):

@@ -21,13 +21,29 @@ from fairway.errors import Unavailable
 from fairway.exchange.entry import GENESIS, Entry, check_chain
 from fairway.service.files import write_private
 
-__all__ = ["Checkpoint", "Manifest", "checkpoints", "entries", "failure", "read_manifest", "verify", "write_manifest"]
+__all__ = [
+    "Checkpoint",
+    "Letter",
+    "Manifest",
+    "check_pages",
+    "checkpoints",
+    "entries",
+    "failure",
+    "letters",
+    "read_manifest",
+    "verify",
+    "write_manifest",
+]
 
 JOURNAL = "journal.sqlite"
 MANIFEST = "manifest.json"
 PAGE_SIZE = 4096
 READ_ENTRIES = (
     "SELECT seq, ifnull(CAST(hash AS BLOB), x''), ifnull(CAST(payload AS BLOB), x'') FROM entries ORDER BY seq"
+)
+READ_LETTERS = (
+    "SELECT ifnull(CAST(topic AS BLOB), x''), CAST(number AS INTEGER), CAST(entry AS INTEGER), "
+    "ifnull(CAST(frame AS BLOB), x'') FROM outbox ORDER BY entry"
 )
 """A damaged page may claim any type for a column; what arrives here is bytes."""
 
@@ -40,13 +56,31 @@ class Checkpoint(NamedTuple):
     book_digest: bytes
 
 
+class Letter(NamedTuple):
+    """Frame `number` of a topic, caused by entry `entry`; numbers of a topic grow with their entries.
+
+    The topic of a channel's halves is its ID, numbered by seqno; a market's rounds have `market_topic`, numbered by
+    entry. Where signatures will stand the frame has the digests to be signed: nothing is signed before it is durable.
+    """
+
+    topic: bytes
+    number: int
+    entry: int
+    frame: bytes
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The seal: how many entries, the newest one's hash, and SHA-256 of each page, all in hexadecimal."""
+    """The seal: how many entries, the newest one's hash, and SHA-256 of each page, all in hexadecimal.
+
+    `seal` is the SHA-256 of the manifest itself, spelt with an empty seal: so that a byte changed here is not taken
+    for one changed in the journal.
+    """
 
     entries: int
     head: str
     page_size: int
     pages: list[str]
+    seal: str = ""
 
 
 def entries(folder: Path) -> Iterator[Entry]:
@@ -62,6 +96,13 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
     """The checkpoints of the journal in `folder`, oldest first."""
     with _opened(folder) as database, reporting():
         return [Checkpoint(*row) for row in database.execute("SELECT * FROM checkpoints ORDER BY seq")]
+
+
+def letters(folder: Path) -> Iterator[Letter]:
+    """The outbox of the journal in `folder`, in the order of the entries that caused them."""
+    with _opened(folder) as database, reporting():
+        for row in database.execute(READ_LETTERS):
+            yield Letter._make(row)
 
 
 def verify(folder: Path) -> Manifest | None:
@@ -98,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise Unavailable("journal.manifest", f"the manifest cannot be read: {error}") from error
-    if encode_manifest(manifest) != content or manifest.page_size != PAGE_SIZE:
+    if encode_manifest(sealed(manifest)) != content or manifest.page_size != PAGE_SIZE:
         raise Unavailable("journal.manifest", "the manifest is not as it was written")
     return manifest
 
@@ -113,7 +154,13 @@ def write_manifest(folder: Path, newest: Entry) -> None:
     """Seal the closed journal in `folder`, whose newest entry is `newest`."""
     pages = hash_pages(folder / JOURNAL)
     manifest = Manifest(entries=newest.seq + 1, head=newest.hash.hex(), page_size=PAGE_SIZE, pages=pages)
-    write_private(folder / MANIFEST, encode_manifest(manifest))
+    write_private(folder / MANIFEST, encode_manifest(sealed(manifest)))
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """`manifest` under its own hash."""
+    bare = msgspec.structs.replace(manifest, seal="")
+    return msgspec.structs.replace(bare, seal=hashlib.sha256(encode_manifest(bare)).hexdigest())
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

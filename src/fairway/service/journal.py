@@ -10,15 +10,17 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from fairway.errors import Unavailable
+from fairway.exchange.draft import market_topic
 from fairway.exchange.entry import GENESIS, Entry, link
 from fairway.service.archive import (
     JOURNAL,
     MANIFEST,
     PAGE_SIZE,
     Checkpoint,
+    Letter,
     check_pages,
     read_entries,
     read_manifest,
@@ -36,24 +38,6 @@ CREATE TABLE IF NOT EXISTS checkpoints
 CREATE TABLE IF NOT EXISTS outbox (topic BLOB, number INTEGER, entry INTEGER NOT NULL, frame BLOB NOT NULL,
     PRIMARY KEY (topic, number)) STRICT, WITHOUT ROWID;
 """
-
-
-class Letter(NamedTuple):
-    """Frame `number` of a topic, caused by entry `entry`; numbers of a topic grow with their entries.
-
-    The topic of a channel's halves is its ID, numbered by seqno; a market's rounds have `market_topic`, numbered by
-    entry. Where signatures will stand the frame has the digests to be signed: nothing is signed before it is durable.
-    """
-
-    topic: bytes
-    number: int
-    entry: int
-    frame: bytes
-
-
-def market_topic(market: int) -> bytes:
-    """The topic of the market's oracle rounds."""
-    return market.to_bytes(2)
 
 
 class Journal:

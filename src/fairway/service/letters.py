@@ -9,28 +9,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fairway.crypto.keys import Signer
-from fairway.exchange.effect import Push, SignHalf
-from fairway.exchange.event import Priced
-from fairway.exchange.wire import Granted, Pushed, Round
+from fairway.exchange.draft import round_of, unsigned
+from fairway.exchange.wire import Granted, Pushed
 
 __all__ = ["round_of", "signed", "unsigned"]
-
-
-def unsigned(effect: SignHalf | Push) -> Granted | Pushed:
-    """The reply that `effect` asks for, with digests in place of signatures."""
-    half = effect.half
-    if isinstance(effect, SignHalf):
-        return Granted(effect.channel_id, half.digest())
-    return Pushed(
-        effect.channel_id,
-        half.seqno,
-        half.sent,
-        half.body.conditionals_hash,
-        half.cited,
-        half.digest(),
-        list(effect.changes),
-        [receipt.digest() for receipt in effect.receipts],
-    )
 
 
 def signed(reply: Granted | Pushed, signer: Signer) -> Granted | Pushed:
@@ -39,8 +21,3 @@ def signed(reply: Granted | Pushed, signer: Signer) -> Granted | Pushed:
         return replace(reply, signature=signer.sign(reply.signature))
     receipts = [signer.sign(digest) for digest in reply.receipts]
     return replace(reply, signature=signer.sign(reply.signature), receipts=receipts)
-
-
-def round_of(event: Priced) -> Round:
-    """The round of the oracle as users get it."""
-    return Round(event.market, event.round, event.round_ms, event.index, event.mark, event.funding, event.signatures)
