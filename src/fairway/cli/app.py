@@ -11,6 +11,7 @@ import typer
 
 from fairway import __version__
 from fairway.cli import chain, wallet
+from fairway.cli.demo.command import demo
 from fairway.cli.serve import serve
 from fairway.errors import FairwayError, IllegalTransition
 
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.command()(demo)
 app.command()(serve)
 app.add_typer(chain.app)
 app.add_typer(wallet.app)

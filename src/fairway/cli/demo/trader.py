@@ -10,6 +10,7 @@ from pathlib import Path
 from websockets.asyncio.client import ClientConnection, connect
 
 from fairway.chain.remote import RemoteChain
+from fairway.channel.state import SignedHalf
 from fairway.client.keystore import Keystore
 from fairway.client.session import Connection, Notice, Session, Venue
 from fairway.client.store import Store
@@ -107,13 +108,13 @@ class Trader:
 
     async def go(self) -> None:
         """Go offline; the record stays, and he may come back."""
-        await self._stop_tending()
+        await self.stop_tending()
         await self.user.__aexit__(None, None, None)
         self.user = self._user(self.user.session.side.channel_id)
 
     async def end(self) -> None:
         """Go offline for good."""
-        await self._stop_tending()
+        await self.stop_tending()
         await self.user.__aexit__(None, None, None)
         self._store.close()
 
@@ -123,14 +124,14 @@ class Trader:
         self.user = await before.withdraw_partially(nano)
         await before.__aexit__(None, None, None)
 
-    def old_pair(self) -> tuple[wire.Propose, wire.Pushed]:
-        """His first signed half with an order in it, and the service's answer: what a cheat would show the chain."""
-        seqno = 2
-        mine = self._store.half(self.session.side.channel_id, "A", seqno)
-        assert isinstance(mine, wire.Propose)
-        theirs = self._store.half(self.session.side.channel_id, "B", 2)
-        assert isinstance(theirs, wire.Pushed)
-        return mine, theirs
+    def pair_now(self) -> tuple[SignedHalf, SignedHalf]:
+        """The newest halves of both, signed: an honest exit today, a cheat's memory tomorrow."""
+        replica = self.session.side.replica
+        a, b = replica.channel.a, replica.channel.b
+        if a is None or b is None:
+            raise Rejected("demo.pair", "the channel is not agreed yet")
+        signer = self._keystore.channel(replica.opened.salt)
+        return SignedHalf(a.half, signer.sign(a.half.digest())), b
 
     async def _tend(self) -> None:
         """Countersign now and then what stands unanswered, as an online client does."""
@@ -140,7 +141,8 @@ class Trader:
                 if self.signs and self.session.side.replica.unanswered and self.session.side.replica.newest_b > 1:
                     await self.session.countersign()
 
-    async def _stop_tending(self) -> None:
+    async def stop_tending(self) -> None:
+        """Sign nothing more by himself."""
         if self._tending is not None:
             self._tending.cancel()
             with suppress(asyncio.CancelledError):

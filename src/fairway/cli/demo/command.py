@@ -1,0 +1,176 @@
+"""`fairway demo`: set the stage, play, end, and say what held."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import httpx
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from fairway.cli.demo.finale import wind_down
+from fairway.cli.demo.flow import run_flow, troupe
+from fairway.cli.demo.report import Report, chain_transactions, examine, show, vault_agrees
+from fairway.cli.demo.scenes import ACTORS, HOUSE, SCENES, keep_house
+from fairway.cli.demo.stage import MARK, Stage, prepare
+from fairway.cli.demo.trader import Trader
+from fairway.errors import Unavailable
+from fairway.ton.vault_messages import BooksView, read_books
+from fairway.units import TON
+
+__all__ = ["demo"]
+
+T = TypeVar("T")
+
+DEPOSIT = 1_000 * TON
+MEBI = 1 << 20
+CRASH_AT = 2
+"""The service is killed when one in so many of the flow's orders are placed."""
+
+
+def demo(
+    traders: Annotated[int, typer.Option(min=4, max=200, help="Traders of the order flow.")] = 20,
+    orders: Annotated[int, typer.Option(min=100, help="Orders of the flow, at least.")] = 2_000,
+    seed: Annotated[int, typer.Option(help="Seeds prices and traders.")] = 1,
+    folder: Annotated[Path, typer.Option("--dir", file_okay=False, help="Where everything is kept.")] = Path(
+        "fairway-demo"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Run the whole story on embedded defaults: chain, service, oracle, traders; end with a report."""
+    prepare(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / MARK).write_bytes(b"{}\n")
+    console = Console(file=sys.stderr if as_json else sys.stdout)
+    try:
+        report = asyncio.run(_Demo(Stage(folder.absolute(), seed), traders, orders, console).run())
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        raise typer.Exit(130) from None
+    (folder / MARK).write_bytes(msgspec.json.encode(report) + b"\n")
+    if as_json:
+        typer.echo(msgspec.json.encode(report))
+    else:
+        show(report, console)
+    if broken := report.broken():
+        raise Unavailable("demo.invariant", f"did not hold: {', '.join(broken)}")
+
+
+class _Demo:
+    """One performance."""
+
+    def __init__(self, stage: Stage, traders: int, orders: int, console: Console) -> None:
+        self._stage = stage
+        self._count = traders
+        self._orders = orders
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=not console.is_terminal,
+        )
+        self._began = time.monotonic()
+        self._flow_s = 0.0
+        self._placed = 0
+
+    async def run(self) -> Report:
+        """Play everything; whatever happens, end every process that was started."""
+        try:
+            with self._progress:
+                return await self._play()
+        finally:
+            await self._stage.drop_curtain()
+
+    async def _play(self) -> Report:
+        stage = self._stage
+        await self._step("chain, vault, service, oracle", stage.raise_curtain())
+        names = {f"trader-{number:02}": DEPOSIT for number in range(1, self._count + 1)}
+        await self._step(f"{len(names | HOUSE | ACTORS)} channels opened on chain", stage.cast(names | HOUSE | ACTORS))
+        flow = [stage.traders[name] for name in names]
+        await self._trade(flow)
+        house = await keep_house(stage)
+        for words, scene in SCENES.items():
+            await self._step(words, scene(stage))
+        for task in house:
+            task.cancel()
+        await asyncio.gather(*house, return_exceptions=True)
+        await self._step("everyone closes and unwraps", wind_down(stage))
+        status = await self._status()
+        books = read_books(await stage.chain.chain.run_get(stage.vault, "get_books"))
+        await self._step("the last settlements are proven", stage.service.stop())
+        await stage.drop_curtain()
+        return await self._step("the journal is examined", asyncio.to_thread(self._report, status, books))
+
+    async def _trade(self, flow: list[Trader]) -> None:
+        """The order flow, with the service killed and restarted in its middle."""
+        bots = troupe(flow, self._stage.seed)
+        bar = self._progress.add_task("orders", total=self._orders)
+        self._watch(flow, bar)
+        began = time.monotonic()
+        crashing = asyncio.create_task(self._crash(flow))
+        await run_flow(bots, lambda: self._watch(flow, bar), self._orders, lambda _: None)
+        await crashing
+        self._flow_s = time.monotonic() - began
+        self._placed = self._watch(flow, bar)
+
+    def _watch(self, flow: list[Trader], bar: TaskID) -> int:
+        placed = sum(trader.orders for trader in flow)
+        self._progress.update(bar, completed=min(placed, self._orders))
+        return placed
+
+    async def _crash(self, flow: list[Trader]) -> None:
+        while sum(trader.orders for trader in flow) < self._orders // CRASH_AT:  # noqa: ASYNC110 - orders come as they do
+            await asyncio.sleep(0.05)
+        await self._step("kill -9, restart, replay", self._stage.crash())
+
+    async def _step(self, words: str, work: Awaitable[T]) -> T:
+        bar = self._progress.add_task(words, total=1)
+        done = await work
+        self._progress.update(bar, completed=1)
+        return done
+
+    async def _status(self) -> dict[str, int]:
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as web:
+            reply = await web.get(f"{self._stage.service.url}/v1/status")
+        return reply.json()  # type: ignore[no-any-return]
+
+    def _report(self, status: dict[str, int], books: BooksView) -> Report:
+        stage = self._stage
+        verdict = examine(stage.service.folder)
+        counts = {name: value for name, value in verdict.counts.items() if name in Report.__struct_fields__}
+        restart = stage.starts[-1]
+        return Report(
+            **counts,
+            traders=len(stage.traders),
+            settlements_verified=verdict.verified,
+            epochs_verified=verdict.epochs,
+            ranged_values_verified=verdict.ranged,
+            chain_transactions=chain_transactions(stage.folder / "chain"),
+            journal_entries=verdict.entries,
+            crashes=len(stage.starts) - 1,
+            balances_before_countersigning=sum(trader.early_balances for trader in stage.traders.values()),
+            money_conserved=True,
+            lend_state_matches_channels=verdict.lend_state,
+            vault_matches_ledger=vault_agrees(books, verdict.inside),
+            book_hash_replayed=verdict.book,
+            state_hash_replayed=verdict.state,
+            orders_per_second=int(self._placed / max(0.001, self._flow_s)),
+            service_start_ms=stage.started_ms,
+            service_replay_events_per_second=restart.entries * 1000 // max(1, restart.replay_ms),
+            service_resident_mib=status["rssBytes"] // MEBI,
+            seconds=int(time.monotonic() - self._began),
+            directory=str(stage.folder),
+        )

@@ -1,0 +1,166 @@
+"""What a demo was: read from the service's own counters, the sealed journal, the chain, and the traders."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from fairway.audit.examiner import Examiner
+from fairway.exchange.ledger import WORLD
+from fairway.service import archive
+from fairway.ton.vault_messages import BooksView
+
+__all__ = ["Report", "examine", "show"]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The object that `--json` prints. Counts, except where a name says otherwise."""
+
+    traders: int
+    orders: int
+    fills: int
+    partial_fills: int
+    cancels: int
+    cancels_lost: int
+    take_profits: int
+    stop_losses: int
+    liquidations: int
+    deleverages: int
+    punishments: int
+    absolutions: int
+    rates_zeroed: int
+    challenges: int
+    partial_withdrawals: int
+    closes: int
+    states_cosigned: int
+    settlements: int
+    settlements_proved: int
+    settlements_verified: int
+    epochs_verified: int
+    ranged_values_verified: int
+    chain_transactions: int
+    journal_entries: int
+    crashes: int
+    balances_before_countersigning: int
+    money_conserved: bool
+    lend_state_matches_channels: bool
+    vault_matches_ledger: bool
+    book_hash_replayed: bool
+    state_hash_replayed: bool
+    orders_per_second: int
+    service_start_ms: int
+    service_replay_events_per_second: int
+    service_resident_mib: int
+    seconds: int
+    directory: str
+
+    def broken(self) -> list[str]:
+        """The names of the invariants that did not hold."""
+        held = {name: getattr(self, name) for name in self.__struct_fields__}
+        wrong = [name for name, value in held.items() if value is False]
+        if self.settlements_verified != self.settlements:
+            wrong.append("settlements_verified")
+        return wrong
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the examination of a sealed journal found."""
+
+    counts: dict[str, int]
+    verified: int
+    epochs: int
+    ranged: int
+    entries: int
+    inside: int
+    lend_state: bool
+    book: bool
+    state: bool
+
+
+def examine(service: Path) -> Verdict:
+    """Re-execute the journal in `service` with every signature and proof. Errors: `Lie`, `Unavailable`."""
+    examiner = Examiner()
+    for entry in archive.entries(service):
+        examiner.feed(entry)
+    tally, engine = examiner.finish(), examiner.engine
+    last = archive.checkpoints(service)[-1]
+    engine.venue.check()
+    return Verdict(
+        counts={name: getattr(engine.venue.counts, name) for name in engine.venue.counts.__slots__},
+        verified=tally.proofs,
+        epochs=tally.epochs,
+        ranged=tally.ranged_values,
+        entries=tally.entries,
+        inside=-engine.venue.ledger.balances[WORLD],
+        lend_state=engine.venue.lend_state_matches_channels(),
+        book=last.book_digest == engine.book_digest(),
+        state=last.digest == engine.digest(),
+    )
+
+
+def chain_transactions(folder: Path) -> int:
+    """How many transactions the embedded chain has run."""
+    with closing(sqlite3.connect(f"{(folder / 'chain.sqlite').absolute().as_uri()}?mode=ro", uri=True)) as database:
+        (count,) = database.execute("SELECT count(*) FROM transactions").fetchone()
+    return int(count)
+
+
+def vault_agrees(books: BooksView, inside: int) -> bool:
+    """The TON locked in the vault is what the ledger says is inside, less the gains that wait to be paid."""
+    waiting = sum(nano for _, nano in books.claims)
+    return books.locked - waiting == inside
+
+
+ROWS = (
+    ("orders", "orders placed, each co-signed"),
+    ("fills", "fills"),
+    ("partial_fills", "  of them partial"),
+    ("cancels", "cancels that won"),
+    ("cancels_lost", "cancels that lost against a fill"),
+    ("take_profits", "take-profits"),
+    ("stop_losses", "stop-losses"),
+    ("liquidations", "liquidations"),
+    ("deleverages", "deleverages"),
+    ("punishments", "punishments by the vault's rate"),
+    ("absolutions", "absolutions"),
+    ("rates_zeroed", "rates set to zero"),
+    ("challenges", "stale closes challenged and fined"),
+    ("partial_withdrawals", "partial withdrawals"),
+    ("closes", "channels closed and unwrapped"),
+    ("states_cosigned", "states co-signed"),
+    ("settlements_proved", "settlements proved"),
+    ("settlements_verified", "settlements verified again"),
+    ("ranged_values_verified", "ranges verified, in epochs"),
+    ("chain_transactions", "transactions on chain"),
+    ("crashes", "service crashes (kill -9) survived"),
+)
+CLAIMS = (
+    ("money_conserved", "money conserved after every event"),
+    ("lend_state_matches_channels", "lendState is what the channels say"),
+    ("vault_matches_ledger", "TON in the vault is what the ledger says"),
+    ("book_hash_replayed", "the replayed books are the live books"),
+    ("state_hash_replayed", "the replayed state is the live state"),
+)
+
+
+def show(report: Report, console: Console) -> None:
+    """The report as a table a person can read."""
+    table = Table(title="What happened", show_header=False, title_justify="left")
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    for name, words in ROWS:
+        table.add_row(words, f"{getattr(report, name):,}")
+    console.print(table)
+    claims = Table(title="What held", show_header=False, title_justify="left")
+    for name, words in CLAIMS:
+        claims.add_row(words, "[green]yes[/]" if getattr(report, name) else "[bold red]NO[/]")
+    console.print(claims)
+    console.print(
+        f"{report.traders} traders, {report.orders_per_second} co-signed orders a second in the flow, "
+        f"{report.seconds} s in all. Kept in {report.directory}: try `fairway audit {report.directory}`."
+    )

@@ -1,0 +1,225 @@
+"""The scenes of the default flow: what goes wrong between people, and what the exchange does about it.
+
+Each scene has its own actors and asserts nothing: whether it came out right is read from the journal afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from fairway.channel.phase import Phase
+from fairway.cli.demo.stage import CLOSING_S, Stage
+from fairway.cli.demo.trader import Trader
+from fairway.client.bots import MarketMaker
+from fairway.client.wish import Wish
+from fairway.errors import FairwayError, Rejected, Unavailable
+from fairway.exchange.terms import Kind
+from fairway.units import TON
+
+__all__ = ["ACTORS", "HOUSE", "SCENES"]
+
+HOUSE = {"house-1": 30_000 * TON, "house-2": 30_000 * TON}
+"""The two makers who stand ready in each market while scenes are played."""
+ACTORS = {
+    "ada": 400 * TON,
+    "bob": 400 * TON,
+    "carl": 300 * TON,
+    "dora": 400 * TON,
+    "ed": 40 * TON,
+    "fay": 300 * TON,
+    "gus": 500 * TON,
+    "hal": 400 * TON,
+    "ivy": 400 * TON,
+}
+LINEAR = 2
+MILLION = 1_000_000
+WAIT_S = 60.0
+FAR_MS = 3_600_000
+
+
+def lasting() -> int:
+    """When an order of a scene expires at the latest."""
+    return time.time_ns() // MILLION + FAR_MS
+
+
+async def until(holds: Callable[[], bool], what: str, patience_s: float = WAIT_S) -> None:
+    """Wait until `holds`; `Unavailable` (`demo.scene`) says what never happened."""
+    for _ in range(int(patience_s / 0.05)):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    raise Unavailable("demo.scene", f"it never happened that {what}")
+
+
+async def take(stage: Stage, trader: Trader, *, buy: bool, lots: int, leverage: int) -> None:
+    """Take `lots` from whoever rests there, within two percent of the mark, and see the position."""
+    mark = stage.prices.marks[LINEAR]
+    limit = mark * (102 if buy else 98) // 100
+    for _ in range(20):
+        with suppress(Rejected):
+            await trader.session.place(Wish(LINEAR, buy, lots, limit, Kind.IOC, leverage, expires_ms=lasting()))
+            await until(lambda: LINEAR in trader.account.positions, f"{trader.name} was filled", 2)
+            return
+        await asyncio.sleep(0.3)
+
+
+def all_in(stage: Stage, trader: Trader, leverage: int) -> int:
+    """The most lots that the trader's balance reserves at this leverage, two percent above the mark."""
+    limit, account = stage.prices.marks[LINEAR] * 102 // 100, trader.account
+
+    def fits(lots: int) -> bool:
+        needed = account.rules.requirement(LINEAR, reduce_only=False, lots=lots, limit=limit, leverage=leverage)
+        return needed.reserve <= account.available
+
+    return bisect_left(range(1, 100_000), True, key=lambda lots: not fits(lots))
+
+
+async def guard(trader: Trader, *, trigger_ppm: int, mark: int) -> None:
+    """Leave a stop or take-profit behind for the whole position."""
+    held = trader.account.positions[LINEAR].position
+    trigger = mark * (MILLION + trigger_ppm) // MILLION
+    buy = held.s < 0
+    limit = trigger * (106 if buy else 94) // 100
+    await trader.session.place(
+        Wish(LINEAR, buy, held.lots, limit, Kind.TRIGGER, 5, True, trigger, trigger_ppm > 0, lasting())
+    )
+
+
+async def cancels(stage: Stage) -> None:
+    """A cancel that wins, and one that crosses a fill on its way and loses."""
+    ivy, hal, mark = stage.traders["ivy"], stage.traders["hal"], stage.prices.marks[1]
+    far = await ivy.session.place(Wish(1, True, 100, mark * 95 // 100, Kind.LIMIT, 5, expires_ms=lasting()))
+    await ivy.session.cancel(far)
+    best = mark * 1004 // 1000
+    key = await ivy.session.place(Wish(1, True, 100, best, Kind.LIMIT, 5, expires_ms=lasting()))
+    if key in ivy.account.orders:
+        ivy.door.clear()
+        await hal.session.place(Wish(1, False, 4_000, best * 98 // 100, Kind.IOC, 5, expires_ms=lasting()))
+        losing = asyncio.create_task(_lose(ivy, key))
+        await asyncio.sleep(0.3)
+        ivy.door.set()
+        await losing
+
+
+async def _lose(trader: Trader, key: int) -> None:
+    with suppress(Rejected):
+        await trader.session.cancel(key)
+
+
+async def triggers(stage: Stage) -> None:
+    """A take-profit and a stop-loss fire while their owners are offline."""
+    ada, bob = stage.traders["ada"], stage.traders["bob"]
+    await asyncio.gather(
+        take(stage, ada, buy=True, lots=400, leverage=5), take(stage, bob, buy=True, lots=400, leverage=5)
+    )
+    mark = stage.prices.marks[LINEAR]
+    await guard(ada, trigger_ppm=8_000, mark=mark)
+    await guard(bob, trigger_ppm=-8_000, mark=mark)
+    await asyncio.gather(ada.go(), bob.go())
+    await stage.prices.move(LINEAR, 15_000)
+    await stage.prices.move(LINEAR, -30_000)
+    await asyncio.gather(ada.come(), bob.come())
+    await until(lambda: not ada.account.positions and not bob.account.positions, "both triggers fired")
+
+
+async def liquidation(stage: Stage) -> None:
+    """A position at high leverage meets a falling mark."""
+    carl = stage.traders["carl"]
+    await take(stage, carl, buy=True, lots=2_000, leverage=20)
+    await stage.prices.move(LINEAR, -55_000, steps=12)
+    await until(lambda: not carl.account.positions, "carl was liquidated")
+    await stage.prices.move(LINEAR, 30_000)
+
+
+async def refusal(stage: Stage) -> None:
+    """A taker will not sign the fill he got; his rate falls until he does."""
+    dora = stage.traders["dora"]
+    dora.signs = False
+    await take(stage, dora, buy=True, lots=800, leverage=5)
+    await stage.prices.move(LINEAR, -6_000)
+    await until_liens(dora, holds=bool, what="dora was punished")
+    dora.signs = True
+    await dora.session.countersign()
+    await until_liens(dora, holds=lambda liens: not liens, what="dora was absolved")
+
+
+async def until_liens(trader: Trader, holds: Callable[[object], bool], what: str) -> None:
+    """Wait until the vault's liens on the trader's channel are as `holds` wants them."""
+    for _ in range(int(WAIT_S / 0.25)):
+        account = await trader.user.onchain.account()
+        if account is not None and holds(account.liens):
+            return
+        await asyncio.sleep(0.25)
+    raise Unavailable("demo.scene", f"it never happened that {what}")
+
+
+async def disputes(stage: Stage) -> None:
+    """One dodges his liquidation by leaving alone with a stale state, one only tries a better old balance."""
+    ed, fay = stage.traders["ed"], stage.traders["fay"]
+    ed_memory, fay_memory = ed.pair_now(), fay.pair_now()
+    await asyncio.gather(
+        take(stage, ed, buy=True, lots=all_in(stage, ed, 20), leverage=20),
+        take(stage, fay, buy=True, lots=900, leverage=5),
+    )
+    held = fay.account.positions[LINEAR].position
+    await fay.session.place(
+        Wish(LINEAR, False, held.lots, stage.prices.marks[LINEAR] * 97 // 100, Kind.IOC, 5, True, expires_ms=lasting())
+    )
+    await until(lambda: not fay.account.positions, "fay was out")
+    await asyncio.gather(ed.session.countersign(), fay.session.countersign())
+    ed.signs = fay.signs = False
+    await asyncio.gather(ed.user.onchain.start(ed_memory), fay.user.onchain.start(fay_memory))
+    await stage.prices.move(LINEAR, -55_000, steps=10)
+    await until_liens(ed, holds=bool, what="ed's rate was lowered")
+    await stage.chain.chain.advance(2 * CLOSING_S + 1)
+    for trader in (ed, fay):
+        await ended(trader)
+    await stage.prices.move(LINEAR, 40_000)
+
+
+async def ended(trader: Trader) -> None:
+    """Wait until the vault has paid what came home from the trader's channel."""
+    for _ in range(int(WAIT_S / 0.25)):
+        account = await trader.user.onchain.account()
+        if account is not None and account.ended:
+            return
+        await asyncio.sleep(0.25)
+    raise Unavailable("demo.scene", f"the channel of {trader.name} never ended")
+
+
+async def partial_withdrawal(stage: Stage) -> None:
+    """Part of a balance goes to the wallet; the rest goes on in a new channel, in one transaction."""
+    gus = stage.traders["gus"]
+    await gus.withdraw_partially(200 * TON)
+    await until(lambda: gus.session.side.replica.channel.phase is Phase.OPEN, "gus went on")
+
+
+async def keep_house(stage: Stage) -> list[asyncio.Task[None]]:
+    """Have the house makers stand ready in both markets."""
+    tasks = []
+    for market, name in ((1, "house-1"), (2, "house-2")):
+        maker = MarketMaker(stage.traders[name].session, market, stage.seed + market, 24_000, 3, 0.3)
+        tasks.append(asyncio.create_task(_keep(maker)))
+    await asyncio.sleep(1)
+    return tasks
+
+
+async def _keep(maker: MarketMaker) -> None:
+    while True:
+        with suppress(FairwayError):
+            await maker.step()
+        await asyncio.sleep(maker.pause_s)
+
+
+SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    "a cancel that wins, one that loses": cancels,
+    "take-profit and stop-loss, owners offline": triggers,
+    "a liquidation": liquidation,
+    "a taker who will not sign": refusal,
+    "a dodged liquidation, a stale close": disputes,
+    "a partial withdrawal": partial_withdrawal,
+}

@@ -1,0 +1,106 @@
+"""The stage of a demo: chain, vault, service, oracle and traders, each where it would be in the world."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fairway.chain.purse import Purse
+from fairway.cli.demo.prices import ORACLE_SIGNERS, Prices
+from fairway.cli.demo.processes import ChainProcess, Ready, ServiceProcess
+from fairway.cli.demo.trader import Trader
+from fairway.errors import Rejected
+from fairway.exchange.listing import default_listings
+from fairway.service.deploy import Charter, deploy
+from fairway.service.keys import Keyring
+from fairway.units import TON
+
+__all__ = ["CLOSING_S", "MARK", "Stage", "prepare"]
+
+NETWORK = -3
+PATIENCE_S = 12
+CLOSING_S = 600
+START = {1: 52_000, 2: 51_500}
+OPERATOR_POCKET = 120_000 * TON
+EPOCH = 48
+MARK = "demo.json"
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything of one demo, kept under `folder`."""
+
+    folder: Path
+    seed: int
+    traders: dict[str, Trader] = field(default_factory=dict)
+    starts: list[Ready] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    chain: ChainProcess = field(init=False)
+    service: ServiceProcess = field(init=False)
+    prices: Prices = field(init=False)
+    vault: str = ""
+    started_ms: int = 0
+
+    async def raise_curtain(self) -> None:
+        """Start chain, vault, service and oracle; return when both markets have a price."""
+        self.chain = ChainProcess(self.folder / "chain")
+        await self.chain.start()
+        service = self.folder / "service"
+        keyring = Keyring.open(service)
+        await self.chain.chain.fund(Purse(self.chain.chain, keyring.operator(), NETWORK).address, OPERATOR_POCKET)
+        charter = Charter(
+            NETWORK,
+            [signer.key for signer in ORACLE_SIGNERS],
+            2,
+            patience_s=PATIENCE_S,
+            quarantine_s=CLOSING_S,
+            settling_s=CLOSING_S,
+            pool_seed=100_000 * TON,
+        )
+        self.vault = await deploy(self.chain.chain, keyring, charter, service)
+        self.service = ServiceProcess(service, self.chain.url, ["--epoch", str(EPOCH)])
+        began = time.monotonic()
+        self.starts.append(await self.service.start())
+        self.started_ms = int((time.monotonic() - began) * 1000)
+        self.prices = Prices(NETWORK, default_listings(), START, self.seed, lambda: self.service.url)
+        self._tasks.append(asyncio.create_task(self.prices.run()))
+        while len(self.prices.marks) < len(START):  # noqa: ASYNC110 - rounds come at their own pace
+            await asyncio.sleep(0.05)
+
+    async def cast(self, deposits: dict[str, int]) -> None:
+        """Bring traders on, each with so much in his channel."""
+        joining = []
+        for name, deposit in deposits.items():
+            url = self.service.socket_url
+            trader = Trader(self.folder / "traders", name, self.chain.chain, url, NETWORK, self.vault)
+            self.traders[name] = trader
+            joining.append(trader.join(deposit))
+        await asyncio.gather(*joining)
+
+    async def crash(self) -> Ready:
+        """Kill the service as a power cut would and start it again on the same journal."""
+        await self.service.kill()
+        self.starts.append(await self.service.start())
+        return self.starts[-1]
+
+    async def drop_curtain(self) -> None:
+        """End everything that is still there; safe at any moment."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for trader in self.traders.values():
+            with suppress(Exception):
+                await trader.end()
+        if hasattr(self, "service"):
+            await self.service.stop()
+        if hasattr(self, "chain"):
+            await self.chain.stop()
+
+
+def prepare(folder: Path) -> None:
+    """Make `folder` a new demo's own. Errors: `Rejected` (`demo.dir`) where somebody else's files are in it."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise Rejected("demo.dir", f"{folder} is not empty and no earlier demo's; name another with --dir")
