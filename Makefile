@@ -38,7 +38,7 @@ rust-check:
 	cd rust && cargo test --release --quiet --package fairway-core
 
 tools:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fairway needs Python 3.11 or newer (PYTHON=/path/to/python3)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "fairway needs Python 3.11, 3.12 or 3.13 (make PYTHON=/path/to/python3)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "fairway needs Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	@command -v cargo >/dev/null || { echo "fairway needs cargo $(CARGO_MINIMUM) or newer to build its Rust core"; exit 1; }
 	@printf '%s\n%s\n' "$(CARGO_MINIMUM)" "$$(cargo --version | cut -d' ' -f2)" | sort -VC || { echo "fairway needs cargo $(CARGO_MINIMUM) or newer; this is $$(cargo --version)"; exit 1; }

@@ -29,7 +29,7 @@ from fairway.risk.liquidation import liquidation_fee, liquidation_price
 from fairway.risk.margin import is_liquidatable
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import share_down
+from fairway.units import TICK_BOUND, share_down
 
 __all__ = ["Account", "Held", "LiveOrder", "Outcome"]
 
@@ -313,7 +313,7 @@ class Account:
             position.funding_base,
             position.margin,
             self.rules.cap(position.margin),
-            liquidation_price(contract, position, self.rounds[market].funding) or 0,
+            _touch(position.s, liquidation_price(contract, position, self.rounds[market].funding)),
             at_ms,
         )
         self.positions[market] = Held(key, position, terms)
@@ -326,3 +326,10 @@ class Account:
             self.b_conditionals = self.b_conditionals.drop(CHAIN_KEY)
         self.head = chain_next(self.head, txid)
         self.b_conditionals = self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head, self.rules.codes.chain))
+
+
+def _touch(s: int, price: int | None) -> int:
+    """The mark at or beyond which the position is liquidated; one that no round reaches where there is none."""
+    if price is None:
+        return 0 if s > 0 else TICK_BOUND - 1
+    return price

@@ -1,8 +1,9 @@
 """Double entry: every movement of money is one transfer with a debit, a credit, an amount and a reason.
 
-Accounts: `world` (what came from outside, negative), `pool` (lendState), `insurance`, `fees`, `bond`, and one per
-channel, named by its ID. The balances of all accounts add up to zero before and after every transfer, because a
-transfer has two ends; `check` recounts them. Side B's room in a channel is bookkeeping, not money, and is not here.
+Accounts: `world` (what came from outside, negative), `pool` (lendState), `insurance`, `fees`, `bond`, `operator` (what
+he owes when nothing else covers a loss, negative), and one per channel, named by its ID. The balances of all accounts
+add up to zero before and after every transfer, because a transfer has two ends; `check` recounts them. Side B's room in
+a channel is bookkeeping, not money, and is not here.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import NamedTuple
 from fairway.errors import IllegalTransition
 from fairway.units import NANO_BOUND
 
-__all__ = ["BOND", "FEES", "INSURANCE", "POOL", "WORLD", "Ledger", "Transfer", "user"]
+__all__ = ["BOND", "FEES", "INSURANCE", "OPERATOR", "POOL", "WORLD", "Ledger", "Transfer", "user"]
 
 WORLD = "world"
 POOL = "pool"
 INSURANCE = "insurance"
 FEES = "fees"
 BOND = "bond"
+OPERATOR = "operator"
+OWING = frozenset({WORLD, POOL, OPERATOR})
+"""The accounts that may stand below zero."""
 
 
 def user(channel_id: bytes) -> str:
@@ -41,7 +45,7 @@ class Ledger:
     __slots__ = ("balances", "recent")
 
     def __init__(self) -> None:
-        self.balances: dict[str, int] = {WORLD: 0, POOL: 0, INSURANCE: 0, FEES: 0, BOND: 0}
+        self.balances: dict[str, int] = {WORLD: 0, POOL: 0, INSURANCE: 0, FEES: 0, BOND: 0, OPERATOR: 0}
         self.recent: list[Transfer] = []
 
     def move(self, debit: str, credit: str, nano: int, reason: str) -> None:
@@ -59,14 +63,14 @@ class Ledger:
         transfers = tuple(self.recent)
         self.recent.clear()
         for name in {end for transfer in transfers for end in (transfer.debit, transfer.credit)}:
-            if self.balances[name] < 0 and name not in (WORLD, POOL):
+            if self.balances[name] < 0 and name not in OWING:
                 raise IllegalTransition("ledger.negative", "an account fell below zero", account=name)
         return transfers
 
     def check(self) -> None:
-        """Recount: all balances add up to zero (I1), and none but `world` and `pool` is negative."""
+        """Recount: all balances add up to zero (I1), and only those of `OWING` are negative."""
         if total := sum(self.balances.values()):
             raise IllegalTransition("ledger.conservation", "money appeared or vanished", nano=total)
         for name, balance in self.balances.items():
-            if balance < 0 and name not in (WORLD, POOL):
+            if balance < 0 and name not in OWING:
                 raise IllegalTransition("ledger.negative", "an account fell below zero", account=name)

@@ -10,7 +10,7 @@ from fairway.exchange.account import Account
 from fairway.exchange.distress import drop_orders, force_out
 from fairway.exchange.effect import Challenge, SignClose, SignHalf
 from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, RateSet
-from fairway.exchange.ledger import BOND, INSURANCE, WORLD, user
+from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, WORLD, user
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
 
@@ -143,7 +143,7 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
     name, balance = user(event.channel_id), account.balance
     kept = balance - event.paid
     venue.ledger.move(name, INSURANCE, max(0, kept), "recovered")
-    venue.ledger.move(INSURANCE, name, max(0, -kept), "unrecovered")
+    _make_good(venue, name, max(0, -kept))
     venue.ledger.move(name, WORLD, event.paid, "withdrawal")
     account.withdrawn += balance
     venue.recovered += kept
@@ -152,7 +152,18 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
     venue.counts.rates_zeroed += event.value_a > 0 and event.paid == 0
 
 
+def _make_good(venue: Venue, name: str, nano: int) -> None:
+    """Give an account what its owner carried off: from insurance, then bond, then fees; the rest the operator owes."""
+    left = nano
+    for source in (INSURANCE, BOND, FEES):
+        part = min(left, venue.ledger.balances[source])
+        venue.ledger.move(source, name, part, "unrecovered")
+        left -= part
+    venue.ledger.move(OPERATOR, name, left, "unrecovered")
+
+
 def post_bond(venue: Venue, turn: Turn, event: BondPosted) -> None:
     """The operator's own TON is in the vault's bond."""
     del turn
+    venue.bonded += event.amount
     venue.ledger.move(WORLD, BOND, event.amount, "bond")

@@ -37,7 +37,7 @@ def check_round(newest: OracleRound | None, signed: OracleRound) -> None:
     """Whether `signed` may follow `newest`; else `Rejected`."""
     if newest is not None and (signed.round <= newest.round or signed.at_ms < newest.at_ms):
         raise Rejected("oracle.round", "the round does not follow the newest", round=signed.round)
-    if not (0 < signed.index < TICK_BOUND and 0 < signed.mark < TICK_BOUND):
+    if not (0 < signed.index < TICK_BOUND and 0 < signed.mark < TICK_BOUND - 1):
         raise Rejected("oracle.price", "a price is out of bounds", index=signed.index, mark=signed.mark)
     if abs(signed.mark - signed.index) * MILLION > signed.index * MARK_CLAMP_PPM:
         raise Rejected("oracle.mark", "the mark stands too far from the index", index=signed.index, mark=signed.mark)

@@ -13,7 +13,7 @@ from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.counts import Counts
 from fairway.exchange.event import Founded, Priced
-from fairway.exchange.ledger import INSURANCE, POOL, WORLD, Ledger, user
+from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, POOL, WORLD, Ledger, user
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling
 from fairway.exchange.terms import OracleRound, Receipt
@@ -70,6 +70,7 @@ class Venue:
 
     __slots__ = (
         "accounts",
+        "bonded",
         "books",
         "carriers",
         "channels",
@@ -115,6 +116,7 @@ class Venue:
         self.dodges: dict[bytes, Dodge] = {}
         self.liquidating: set[bytes] = set()
         self.recovered = 0
+        self.bonded = 0
         self.unproven: set[bytes] = set()
         self.final = 0
         self.payouts: dict[bytes, str] = {}
@@ -178,11 +180,11 @@ class Venue:
                 raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
 
     def lend_state_matches_channels(self) -> bool:
-        """Settlement §6: lendState + insurance + fees = what was seeded + Σ what side B of the channels gained."""
+        """Settlement §6: lendState + insurance + fees (and bond) = what was put in + Σ what the channels' side B gained."""
         balances = self.ledger.balances
         seeded = self.founded.pool_seed + self.founded.insurance_seed
         gained = sum(account.due - account.earned for account in self.accounts.values())
-        own = balances[POOL] + balances[INSURANCE] + balances["fees"]
+        own = sum(balances[name] for name in (POOL, INSURANCE, FEES, BOND, OPERATOR)) - self.bonded
         return own == seeded + gained + self.recovered
 
     def digest(self, canonical: Callable[[object], bytes]) -> bytes:

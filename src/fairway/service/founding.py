@@ -28,6 +28,7 @@ from fairway.errors import FairwayError, Unavailable
 from fairway.exchange.event import Founded
 from fairway.exchange.listing import default_listings, parse_listings
 from fairway.units import parse_ton
+from fairway.vault.books import UNITS
 
 __all__ = ["VENUE", "read_founding"]
 
@@ -54,8 +55,10 @@ class Charter(msgspec.Struct, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 0 < self.oracle_threshold <= len(set(self.oracle_keys)) == len(self.oracle_keys):
             raise ValueError("oracle_threshold must be met by distinct oracle_keys")
-        if self.ratio < 1 or self.patience_s < 1:
-            raise ValueError("ratio and patience_s are positive")
+        if self.ratio != UNITS - 1:
+            raise ValueError(f"the vault puts {UNITS - 1} units beside each of the user's: ratio must say so")
+        if self.patience_s < 1:
+            raise ValueError("patience_s is positive")
 
 
 def read_founding(folder: Path, secret: bytes, at_ms: int) -> Founded:
