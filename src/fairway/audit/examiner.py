@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from fairway.audit.lie import Lie
 from fairway.errors import FairwayError, InvalidMessage
 from fairway.exchange.effect import AnyEffect, ProveSettlement, SignClose
 from fairway.exchange.engine import Engine
@@ -29,14 +30,6 @@ BATCH = 64
 """Proofs verified together; a bad one is named all the same."""
 
 
-class Lie(FairwayError):
-    """Entry `seq` is wrong; `code` and the message say why."""
-
-    def __init__(self, seq: int, code: str, message: str) -> None:
-        super().__init__(code, f"entry {seq}: {message}", seq=seq)
-        self.seq = seq
-
-
 @dataclass(slots=True)
 class Tally:
     """What an audit has looked at so far."""
@@ -48,6 +41,10 @@ class Tally:
     epochs: int = 0
     ranged_values: int = 0
     payouts: int = 0
+    unproven: int = 0
+    """Settlements of a service that was interrupted, whose proofs it still owes."""
+    unranged: int = 0
+    """Settlements, proven or not, that stand in no epoch yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,7 @@ class Examiner:
     engine: Engine = field(default_factory=Engine)
     tally: Tally = field(default_factory=Tally)
     _previous: bytes = GENESIS
+    _at_ms: int = 0
     _pending: dict[bytes, _Pending] = field(default_factory=dict)
     _records: list[tuple[OrderTx | SettlementTx, ...]] = field(default_factory=list)
     _unverified: list[tuple[int, SettlementTx]] = field(default_factory=list)
@@ -73,12 +71,20 @@ class Examiner:
     _liens: dict[bytes, dict[int, int]] = field(default_factory=dict)
     _agreed: dict[bytes, int] = field(default_factory=dict)
 
+    @property
+    def head(self) -> bytes:
+        """The hash of the newest entry, which stands for all before it."""
+        return self._previous
+
     def feed(self, entry: Entry) -> list[AnyEffect]:
         """Examine the next entry; raises `Lie`. Returns what the engine did about it, for further comparison."""
         seq = self.tally.entries
         if entry.seq != seq or entry.hash != entry_hash(self._previous, seq, entry.payload):
             raise Lie(seq, "audit.chain", "the entry is not the one that was written here")
         event = _decoded(seq, entry.payload)
+        if event.at_ms < self._at_ms:
+            raise Lie(seq, "audit.time", "the entry is older than the one before it")
+        self._at_ms = event.at_ms
         try:
             self.engine.authenticate(event)
             effects = self.engine.apply(event)
@@ -87,20 +93,25 @@ class Examiner:
             raise
         except FairwayError as error:
             raise Lie(seq, error.code, error.message) from error
-        except (ArithmeticError, ValueError, TypeError, LookupError) as error:
-            raise Lie(seq, "audit.value", f"a value of the entry is impossible: {error}") from error
+        except Exception as error:
+            # The service applied every entry before it wrote it: one that breaks the rules' own code was never applied.
+            raise Lie(seq, "audit.value", f"a value of the entry is impossible: {error!r}") from error
         self._previous = entry.hash
         self.tally.entries += 1
         return effects
 
-    def finish(self) -> Tally:
-        """Verify what waits in batches; every settlement must have its proof and stand in an epoch."""
+    def finish(self, *, complete: bool = True) -> Tally:
+        """Verify what waits in batches; every settlement must have its proof and stand in an epoch.
+
+        A journal that is not `complete`, its service interrupted, may still owe them: the tally says how many.
+        """
         self._verify()
-        if self._pending:
+        venue = self.engine.venue
+        self.tally.unproven, self.tally.unranged = len(self._pending), venue.settling.count - venue.final
+        if complete and self._pending:
             first = min(self._pending.values(), key=lambda pending: pending.seq)
             raise Lie(first.seq, "audit.unproven", "a settlement of this entry was never proven")
-        venue = self.engine.venue
-        if venue.final != venue.settling.count:
+        if complete and self.tally.unranged:
             raise Lie(self.tally.entries - 1, "audit.epoch", f"settlements from {venue.final} on are in no epoch")
         if not venue.lend_state_matches_channels():
             raise Lie(self.tally.entries - 1, "audit.lend_state", "lendState is not what the channels say")

@@ -11,6 +11,7 @@ import typer
 
 from fairway import __version__
 from fairway.cli import chain, wallet
+from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
 from fairway.cli.serve import serve
 from fairway.errors import FairwayError, IllegalTransition
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(serve)
+app.command("audit")(audit_folder)
 app.add_typer(chain.app)
 app.add_typer(wallet.app)
 

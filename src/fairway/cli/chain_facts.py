@@ -17,7 +17,7 @@ from fairway.errors import FairwayError, Unavailable
 from fairway.exchange.site import channel_setup
 from fairway.service.sight import come_home, judged_channel
 from fairway.ton.address import Address
-from fairway.ton.cells import Slice, from_boc
+from fairway.ton.cells import Builder, Slice, from_boc
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import AccountView, read_account, read_books, wallet_init
 
@@ -197,7 +197,7 @@ def _sent(transactions: Iterable[Transaction], wallets: set[str]) -> Mapping[str
 
 
 def _body(message: Message | None) -> Slice:
-    return from_boc(message.body).begin_parse() if message else from_boc(EMPTY).begin_parse()
+    return from_boc(message.body).begin_parse() if message else Builder().end_cell().begin_parse()
 
 
 def _word(fields: Slice) -> int:

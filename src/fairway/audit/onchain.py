@@ -1,0 +1,229 @@
+"""Whether the chain shows what the journal says it showed: deposits, disputes, liens, ends, and the vault's money.
+
+What the chain shows comes in as values; whoever reads it out of transactions and getters is not this module's business.
+An account of the chain orders its transactions by logical time (`lt`); a `digest` names one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fairway.audit.lie import Lie
+from fairway.exchange.event import AnyEvent, Closed, CloseProposed, Disputed, Founded, Funded, Opened, RateSet
+from fairway.exchange.ledger import BOND, WORLD, Ledger
+
+__all__ = ["ChainClaims", "ChannelFacts", "Compared", "Dispute", "HomeComing", "TopUp", "VaultFacts"]
+
+
+class TopUp(NamedTuple):
+    """What has been put on each side of a channel in all, after the transaction at `lt`."""
+
+    lt: int
+    deposit_a: int
+    deposit_b: int
+
+
+class Dispute(NamedTuple):
+    """Halves of these seqnos were shown to the channel at `lt`: by a start of side A (`by_a`) or B, or a challenge."""
+
+    lt: int
+    starts: bool
+    by_a: bool
+    seqno_a: int
+    seqno_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """One channel on chain. `payout` is the wallet that the vault pays for it, empty where it is not registered."""
+
+    payout: str = ""
+    transactions: Mapping[bytes, int] = field(default_factory=dict)
+    top_ups: Sequence[TopUp] = ()
+    disputes: Sequence[Dispute] = ()
+    liens: Mapping[int, int] = field(default_factory=dict)
+
+
+class HomeComing(NamedTuple):
+    """The end of a channel in the vault: what came home for its user, and what left for his wallet with it."""
+
+    lt: int
+    digest: bytes
+    channel_id: bytes
+    value: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class VaultFacts:
+    """The vault: its sums in nano, its transactions, and what left it for wallets apart from home-comings.
+
+    `wrapped` counts every deposit ever minted; `lent` what was lent, less what was repaid. `judgements` are the
+    transactions that set or lift a lien, by digest: the channel's ID.
+    """
+
+    locked: int
+    bond: int
+    wrapped: int
+    lent: int
+    claims: Mapping[str, int]
+    paid_later: Mapping[str, int]
+    homes: Sequence[HomeComing]
+    judgements: Mapping[bytes, bytes]
+    transactions: Mapping[bytes, int]
+
+
+class Compared(NamedTuple):
+    """What was found on chain: transactions named by entries, payouts sent; and what no entry has told of yet."""
+
+    transactions: int
+    payouts: int
+    locked: int
+    unseen_ends: int
+    unseen_nano: int
+
+
+class ChainClaims:
+    """Everything that a journal says the chain showed."""
+
+    def __init__(self) -> None:
+        self.opened: dict[bytes, tuple[int, Opened]] = {}
+        self._founded: Founded | None = None
+        self._funded: dict[bytes, list[tuple[int, Funded]]] = {}
+        self._disputed: list[tuple[int, Disputed]] = []
+        self._rates: dict[tuple[bytes, int], list[tuple[int, RateSet]]] = {}
+        self._closed: dict[bytes, tuple[int, Closed]] = {}
+        self._withdraws: dict[bytes, int] = {}
+
+    @property
+    def founded(self) -> Founded:
+        """The venue's rules."""
+        assert self._founded is not None
+        return self._founded
+
+    def note(self, seq: int, event: AnyEvent) -> None:
+        """Learn what entry `seq` says of the chain."""
+        match event:
+            case Founded():
+                self._founded = event
+            case Opened():
+                self.opened[event.channel_id] = seq, event
+            case Funded():
+                self._funded.setdefault(event.channel_id, []).append((seq, event))
+            case Disputed():
+                self._disputed.append((seq, event))
+            case RateSet():
+                self._rates.setdefault((event.channel_id, event.match_id), []).append((seq, event))
+            case CloseProposed() if event.reopen_id is not None:
+                self._withdraws[event.channel_id] = event.withdraw
+            case Closed():
+                self._closed[event.channel_id] = seq, event
+            case _:
+                pass
+
+    def check(self, vault: VaultFacts, channels: Mapping[bytes, ChannelFacts], ledger: Ledger) -> Compared:
+        """The chain shows all of it, and the vault holds what `ledger` says is inside; else `Lie`."""
+        named = 0
+        for channel_id, (seq, opened) in self.opened.items():
+            payout = channels[channel_id].payout
+            if payout and payout != opened.payout:
+                raise Lie(seq, "audit.wallet", "the vault pays this channel's user to another wallet")
+        for channel_id, story in self._funded.items():
+            for seq, funded in story:
+                _check_funded(seq, funded, channels[channel_id])
+                named += 1
+        for seq, disputed in self._disputed:
+            _check_disputed(seq, disputed, channels[disputed.channel_id])
+            named += 1
+        for (channel_id, _), rates in self._rates.items():
+            self._check_rates(rates, vault, channels[channel_id])
+            named += len(rates)
+        payouts = self._check_payouts(vault, channels)
+        unseen_ends, unseen_nano = self._check_money(vault, ledger)
+        return Compared(named + len(self._closed), payouts, vault.locked, unseen_ends, unseen_nano)
+
+    def _check_rates(self, rates: Sequence[tuple[int, RateSet]], vault: VaultFacts, facts: ChannelFacts) -> None:
+        for seq, rate in rates:
+            if vault.judgements.get(rate.transaction) != rate.channel_id:
+                raise Lie(seq, "audit.transaction", "the vault has no such judgement of this channel")
+        seq, newest = rates[-1]
+        shown, since = facts.liens.get(newest.match_id, 0), vault.transactions[newest.transaction]
+        judged_again = any(
+            channel_id == newest.channel_id and vault.transactions[digest] > since
+            for digest, channel_id in vault.judgements.items()
+        )
+        if shown != newest.owed and not judged_again:
+            raise Lie(seq, "audit.lien", f"the vault's lien is {shown} nano, not {newest.owed}")
+
+    # Payouts
+
+    def _check_payouts(self, vault: VaultFacts, channels: Mapping[bytes, ChannelFacts]) -> int:
+        """Each end is the vault's, and what it owed left for the wallet at once, or later, or waits its turn."""
+        homes = {home.digest: home for home in vault.homes}
+        owing: Counter[str] = Counter()
+        for channel_id, (seq, closed) in self._closed.items():
+            home = homes.get(closed.transaction)
+            if home is None or home.channel_id != channel_id:
+                raise Lie(seq, "audit.transaction", "the chain has no such end of this channel")
+            if home.value != closed.value_a:
+                raise Lie(seq, "audit.payout", f"{home.value} nano came home for the user, not {closed.value_a}")
+            wallet = channels[channel_id].payout
+            due = min(closed.paid, self._withdraws.get(channel_id, closed.paid))
+            owing[wallet] += max(0, due - home.sent)
+            if owing[wallet] > vault.claims.get(wallet, 0) + vault.paid_later.get(wallet, 0):
+                raise Lie(seq, "audit.payout", f"the vault sent {home.sent} nano to the user's wallet, not {due}")
+        return len(self._closed)
+
+    # The vault's money
+
+    def _check_money(self, vault: VaultFacts, ledger: Ledger) -> tuple[int, int]:
+        """`locked` is what the ledger has inside, with what no entry tells of yet; how many ends and nano that is."""
+        founded, last = self.founded, max((closed[0] for closed in self._closed.values()), default=0)
+        unseen = self._unseen_ends(vault)
+        told = sum(story[-1][1].deposit_a for story in self._funded.values())
+        bond, lent = vault.bond - ledger.balances[BOND], vault.lent - founded.pool_seed - founded.insurance_seed
+        if bond < 0:
+            raise Lie(None, "audit.bond", f"the vault's bond is {vault.bond} nano, less than the ledger has")
+        if lent < 0:
+            raise Lie(0, "audit.seed", "the vault was not given what pool and insurance are founded with")
+        if vault.wrapped < told:
+            raise Lie(None, "audit.deposit", f"{vault.wrapped} nano were ever wrapped, less than all deposits")
+        coming = vault.wrapped - told + bond
+        inside = -ledger.balances[WORLD] + sum(vault.claims.values()) + lent + coming
+        if vault.locked != inside and not unseen:
+            raise Lie(last, "audit.locked", f"the vault holds {vault.locked} nano; the ledger says {inside}")
+        return unseen, coming
+
+    def _unseen_ends(self, vault: VaultFacts) -> int:
+        """How many ends no entry tells of: only ones after every transaction of the vault that an entry names."""
+        told = {closed.transaction for _, closed in self._closed.values()}
+        told |= {rate.transaction for rates in self._rates.values() for _, rate in rates}
+        newest = max((vault.transactions[digest] for digest in told), default=0)
+        unseen = [home for home in vault.homes if home.channel_id in self.opened and home.digest not in told]
+        for home in unseen:
+            if home.lt < newest:
+                seq, _ = self.opened[home.channel_id]
+                raise Lie(seq, "audit.unseen", "the chain shows the end of this channel, and no entry tells of it")
+        return len(unseen)
+
+
+def _check_funded(seq: int, funded: Funded, facts: ChannelFacts) -> None:
+    lt = facts.transactions.get(funded.transaction)
+    if lt is None:
+        raise Lie(seq, "audit.transaction", "the chain has no such transaction of this channel")
+    before = [top_up for top_up in facts.top_ups if top_up.lt <= lt]
+    shown = [*before[-1:], *(top_up for top_up in facts.top_ups if top_up.lt > lt)]
+    if (funded.deposit_a, funded.deposit_b) not in {(each.deposit_a, each.deposit_b) for each in shown}:
+        raise Lie(seq, "audit.deposit", "the chain does not show this deposit")
+
+
+def _check_disputed(seq: int, disputed: Disputed, facts: ChannelFacts) -> None:
+    if disputed.transaction not in facts.transactions:
+        raise Lie(seq, "audit.transaction", "the chain has no such transaction of this channel")
+    halves_a, halves_b = ({each[place] for each in facts.disputes} for place in (3, 4))
+    begun = any(each.starts and each.by_a == disputed.by_a for each in facts.disputes)
+    if not begun or disputed.seqno_a not in halves_a or disputed.seqno_b not in halves_b:
+        raise Lie(seq, "audit.dispute", "the chain does not show this dispute")
