@@ -70,10 +70,11 @@ def posted(priced_: event.Priced) -> dict[str, object]:
 
 
 class Process:
-    """`fairway serve` over a folder."""
+    """`fairway serve` over a folder, with the bug `planted` in it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-c", "from fairway.cli.app import main; main()", "serve", "--ready-json"]
+    def __init__(self, folder: Path, *options: str, planted: str = "") -> None:
+        script = planted + "\nfrom fairway.cli.app import main\nmain()"
+        command = [sys.executable, "-c", script, "serve", "--ready-json"]
         self.process = subprocess.Popen(
             [*command, "--dir", str(folder), "--port", "0", *options],
             stdout=subprocess.PIPE,
@@ -149,8 +150,12 @@ class Trader:
     async def until(self, holds) -> None:
         """Wait until pushes have made `holds` true of the account."""
         while not holds(self.session.account):
-            self._pushed.clear()
-            await self._pushed.wait()
+            await self.next_push()
+
+    async def next_push(self) -> None:
+        """Wait for one more push."""
+        self._pushed.clear()
+        await self._pushed.wait()
 
     @property
     def channel_id(self) -> bytes:
@@ -159,12 +164,22 @@ class Trader:
     def start(self) -> None:
         self.task = asyncio.create_task(self.session.run())
 
+    async def restart(self, url: str) -> None:
+        """A new session over the same record, as a new program of the user would have it; no pause before it dials."""
+        await self._stop()
+        self.url = url
+        self.session = self._session(self.channel_id)
+        self.start()
+
     async def end(self) -> None:
+        await self._stop()
+        self.store.close()
+
+    async def _stop(self) -> None:
         if self.task is not None:
             self.task.cancel()
             with suppress(asyncio.CancelledError):
                 await self.task
-        self.store.close()
 
 
 class LocalLine:

@@ -8,6 +8,8 @@ import random
 import resource
 from contextlib import suppress
 
+import pytest
+from msgspec.structs import replace
 from service_stage import MARK, MARKET, SYMBOL, WITHIN_S, Process, found, posted, prepared, priced
 
 from fairway.client.wish import Wish
@@ -41,51 +43,58 @@ async def trade(trader, seed):
     """Place and cancel orders around the mark for as long as it lasts."""
     choice = random.Random(seed)
     while True:
-        with suppress(Rejected):
+        try:
             live = list(trader.session.account.orders)
             if len(live) > 5:
                 await trader.session.cancel(*live[:3])
             tick = MARK + choice.randint(-20, 20)
-            await trader.session.place(
-                Wish(market=MARKET, buy=choice.random() < 0.5, lots=choice.randint(1, 20), limit_tick=tick)
-            )
+            await trader.session.place(Wish(market=MARKET, buy=choice.random() < 0.5, lots=1, limit_tick=tick))
+        except Rejected:
+            await asyncio.sleep(0.01)
+
+
+async def trade_until_killed(process, traders):
+    """Both trade; at a random instant after each was told something the service is killed."""
+    trading = [asyncio.create_task(trade(trader, random.random())) for trader in traders]
+    async with asyncio.timeout(WITHIN_S):
+        await asyncio.gather(*(trader.next_push() for trader in traders))
+    await asyncio.sleep(random.random())
+    process.kill()
+    for task in trading:
+        task.cancel()
+    ends = await asyncio.gather(*trading, return_exceptions=True)
+    assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+
+
+def check_kept(folder, traders):
+    """Every push that a trader was told of is in the journal as he was told it."""
+    for trader in traders:
+        halves = stored(folder, trader.channel_id)
+        assert trader.seen, "no push was acknowledged"
+        for seqno, seen in trader.seen.items():
+            assert seqno in halves, f"the acknowledged half {seqno} is lost"
+            kept = halves[seqno]
+            assert replace(seen, signature=kept.signature, receipts=kept.receipts) == kept
 
 
 async def test_every_acknowledged_push_survives_a_kill_and_the_books_are_rebuilt(tmp_path):
-    folder, chance = tmp_path / "venue", random.Random(os.urandom(8))
+    folder = tmp_path / "venue"
     async with prepared(folder, "alice", "bob") as traders:
         engine, _ = rebuilt(folder)
-        for life in range(KILLS):
+        for _ in range(KILLS):
             process = await asyncio.to_thread(Process, folder)
             assert process.ready["book_digest"] == engine.book_digest().hex()
             assert process.ready["digest"] == engine.digest().hex()
             for trader in traders:
-                trader.url = process.ready["ws"]
-                if life == 0:
-                    trader.start()
-            trading = [asyncio.create_task(trade(trader, f"{life}{n}")) for n, trader in enumerate(traders)]
-            await asyncio.sleep(1 + chance.random())
-            process.kill()
-            for task in trading:
-                task.cancel()
-            ends = await asyncio.gather(*trading, return_exceptions=True)
-            assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+                await trader.restart(process.ready["ws"])
+            await trade_until_killed(process, traders)
             engine, entries = rebuilt(folder)
             assert entries > process.ready["entries"], "nothing happened"
-            for trader in traders:
-                halves = stored(folder, trader.channel_id)
-                assert trader.seen, "no push was acknowledged"
-                for seqno, seen in trader.seen.items():
-                    assert (seen.sent, seen.conditionals_hash, seen.cites, seen.changes) == (
-                        halves[seqno].sent,
-                        halves[seqno].conditionals_hash,
-                        halves[seqno].cites,
-                        halves[seqno].changes,
-                    )
+            check_kept(folder, traders)
         final = await asyncio.to_thread(Process, folder)
         assert final.ready["digest"] == engine.digest().hex()
         for trader in traders:
-            trader.url = final.ready["ws"]
+            await trader.restart(final.ready["ws"])
         async with asyncio.timeout(WITHIN_S):
             for trader in traders:
                 await trader.session.countersign()
@@ -109,3 +118,25 @@ def test_a_disk_that_takes_no_more_stops_the_service_and_keeps_what_was_acknowle
     assert again.get(f"/v1/premiumIndex?symbol={SYMBOL}")[1]["round"] >= acknowledged
     assert again.stop() == 0
     assert archive.verify(folder).entries >= acknowledged + 1
+
+
+LATE = """
+from fairway.service.journal import Journal
+append, held = Journal.append, []
+def late(self, *batch):
+    held.append(batch)
+    return append(self, *held.pop(0)) if len(held) > 8 else self.newest.seq
+Journal.append = late
+"""
+
+
+async def test_a_journal_that_writes_late_is_caught(tmp_path):
+    """The planted bug: acknowledged before it is durable."""
+    folder = tmp_path / "venue"
+    async with prepared(folder, "alice", "bob") as traders:
+        process = await asyncio.to_thread(Process, folder, planted=LATE)
+        for trader in traders:
+            await trader.restart(process.ready["ws"])
+        await trade_until_killed(process, traders)
+        with pytest.raises(AssertionError, match="is lost"):
+            check_kept(folder, traders)
