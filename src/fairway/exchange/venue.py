@@ -180,7 +180,7 @@ class Venue:
                 raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
 
     def lend_state_matches_channels(self) -> bool:
-        """Settlement §6: lendState + insurance + fees (and bond) = what was put in + Σ what the channels' side B gained."""
+        """Settlement §6: lendState + insurance + fees + bond = what was put in + Σ what the channels' side B won."""
         balances = self.ledger.balances
         seeded = self.founded.pool_seed + self.founded.insurance_seed
         gained = sum(account.due - account.earned for account in self.accounts.values())

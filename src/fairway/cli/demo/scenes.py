@@ -38,6 +38,8 @@ ACTORS = {
 LINEAR = 2
 MILLION = 1_000_000
 WAIT_S = 60.0
+PAUSE_S = 0.3
+ATTEMPTS = 40
 FAR_MS = 3_600_000
 
 
@@ -56,15 +58,15 @@ async def until(holds: Callable[[], bool], what: str, patience_s: float = WAIT_S
 
 
 async def take(stage: Stage, trader: Trader, *, buy: bool, lots: int, leverage: int) -> None:
-    """Take `lots` from whoever rests there, within two percent of the mark, and see the position."""
-    mark = stage.prices.marks[LINEAR]
-    limit = mark * (102 if buy else 98) // 100
-    for _ in range(20):
+    """Take `lots` from whoever rests within two percent of the mark; again while nobody does."""
+    for _ in range(ATTEMPTS):
+        limit = stage.prices.marks[LINEAR] * (102 if buy else 98) // 100
         with suppress(Rejected):
             await trader.session.place(Wish(LINEAR, buy, lots, limit, Kind.IOC, leverage, expires_ms=lasting()))
-            await until(lambda: LINEAR in trader.account.positions, f"{trader.name} was filled", 2)
+        if LINEAR in trader.account.positions:
             return
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(PAUSE_S)
+    raise Unavailable("demo.scene", f"nobody sold to {trader.name}")
 
 
 def all_in(stage: Stage, trader: Trader, leverage: int) -> int:
@@ -202,7 +204,7 @@ async def keep_house(stage: Stage) -> list[asyncio.Task[None]]:
     """Have the house makers stand ready in both markets."""
     tasks = []
     for market, name in ((1, "house-1"), (2, "house-2")):
-        maker = MarketMaker(stage.traders[name].session, market, stage.seed + market, 24_000, 3, 0.3)
+        maker = MarketMaker(stage.traders[name].session, market, stage.seed + market, 24_000, 3, 1.0)
         tasks.append(asyncio.create_task(_keep(maker)))
     await asyncio.sleep(1)
     return tasks
