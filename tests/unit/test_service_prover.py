@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from contextlib import suppress
 from multiprocessing import active_children
 
@@ -28,10 +29,12 @@ class Journal:
         self.events = []
         self.provers = Provers(self.submit, workers=1, epoch=epoch)
         self.wanted = []
+        self.arrived = asyncio.Event()
 
     async def submit(self, event):
         self.events.append(event)
         self.provers.note(event, [])
+        self.arrived.set()
 
     def want(self, *numbers):
         for number in numbers:
@@ -56,6 +59,13 @@ class Journal:
         return sum(isinstance(event, EpochProved) for event in self.events)
 
 
+def children():
+    """The workers, as soon as there are any."""
+    while not active_children():
+        time.sleep(0.01)
+    return active_children()
+
+
 @pytest.fixture
 async def journal():
     journal = Journal()
@@ -68,7 +78,8 @@ async def test_settlements_are_proven_as_they_come_and_ranged_by_epochs(journal)
     journal.want(0, 1, 2)
     async with asyncio.timeout(WITHIN_S):
         while journal.provers.unproved or journal.provers.unranged > 1:
-            await asyncio.sleep(0.05)
+            journal.arrived.clear()
+            await journal.arrived.wait()
     assert journal.epochs() == 1
     running.cancel()
     with suppress(asyncio.CancelledError):
@@ -82,9 +93,7 @@ async def test_a_killed_worker_loses_nothing(journal):
     journal.want(0, 1)
     finishing = asyncio.create_task(journal.provers.finish())
     async with asyncio.timeout(WITHIN_S):
-        while not active_children():
-            await asyncio.sleep(0.01)
-        for child in active_children():
+        for child in await asyncio.to_thread(children):
             os.kill(child.pid, signal.SIGKILL)
         await finishing
     journal.check()
