@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from fairway.cli.demo.finale import wind_down
+from fairway.cli.demo.finale import cancel_all, wind_down
 from fairway.cli.demo.flow import run_flow, troupe
 from fairway.cli.demo.report import Report, chain_transactions, examine, show, vault_agrees
 from fairway.cli.demo.scenes import ACTORS, HOUSE, SCENES, keep_house
@@ -125,6 +125,7 @@ class _Demo:
         await crashing
         self._flow_s = time.monotonic() - began
         self._placed = self._watch(flow, bar)
+        await asyncio.gather(*(cancel_all(trader) for trader in flow))
 
     def _watch(self, flow: list[Trader], bar: TaskID) -> int:
         placed = sum(trader.orders for trader in flow)

@@ -13,7 +13,7 @@ from fairway.client.wish import Wish
 from fairway.errors import FairwayError, Rejected
 from fairway.exchange.terms import Kind
 
-__all__ = ["wind_down"]
+__all__ = ["cancel_all", "wind_down"]
 
 MARKETS = (1, 2)
 ROUNDS = 6
@@ -23,13 +23,13 @@ async def wind_down(stage: Stage) -> int:
     """Close every position at one calm price, then every channel; how many channels were closed together."""
     staying = [trader for trader in stage.traders.values() if is_trading(trader)]
     stage.prices.calm = True
-    await asyncio.gather(*(_cancel_all(trader) for trader in staying))
+    await asyncio.gather(*(cancel_all(trader) for trader in staying))
     for _ in range(ROUNDS):
         if not any(trader.account.positions for trader in staying):
             break
         await asyncio.gather(*(_close_positions(stage, trader) for trader in staying))
         await asyncio.sleep(0.5)
-        await asyncio.gather(*(_cancel_all(trader) for trader in staying))
+        await asyncio.gather(*(cancel_all(trader) for trader in staying))
     ready = [trader for trader in staying if not trader.account.positions]
     await asyncio.gather(*(_go_home(trader) for trader in ready))
     return len(ready)
@@ -40,7 +40,8 @@ def is_trading(trader: Trader) -> bool:
     return trader.signs and trader.session.side.replica.channel.phase is Phase.OPEN
 
 
-async def _cancel_all(trader: Trader) -> None:
+async def cancel_all(trader: Trader) -> None:
+    """Take every order of the trader out of the books."""
     for _ in range(ROUNDS):
         if not trader.account.orders:
             return
