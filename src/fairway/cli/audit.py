@@ -93,7 +93,7 @@ def _accept(rows: list[Row], notes: list[str]) -> None:
     console = Console()
     console.print(table)
     for note in notes:
-        console.print(f"[yellow]note[/]  {note}", highlight=False)
+        console.print(f"[yellow]note[/]  {note}", highlight=False, soft_wrap=True)
     console.print("[bold green]ACCEPTED[/]  nothing in this journal is a lie")
 
 
