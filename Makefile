@@ -51,7 +51,7 @@ tools:
 
 .venv/.built: .venv/.run pyproject.toml $(RUST_SOURCES)
 	@echo "== building the Rust core (a minute or two the first time)"
-	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run
