@@ -126,13 +126,16 @@ class CloseProposed(Event, frozen=True, tag="close_proposed"):
 
 
 class Disputed(Event, frozen=True, tag="disputed"):
-    """The chain shows an uncooperative close begun by side A (`by_a`) with halves of these seqnos."""
+    """The chain shows an uncooperative close, begun by side A (`by_a`) at `started_ms` of the chain's clock.
+
+    It stands at halves of these seqnos.
+    """
 
     channel_id: bytes
     by_a: bool
     seqno_a: int
     seqno_b: int
-    quarantine_s: int
+    started_ms: int
     transaction: bytes
 
 

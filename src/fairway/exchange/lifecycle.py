@@ -98,13 +98,14 @@ def _check_reopen(venue: Venue, event: CloseProposed, account: Account) -> None:
 def dispute(venue: Venue, turn: Turn, event: Disputed) -> None:
     """An uncooperative close began: nothing is signed any more, orders go, older halves are challenged.
 
-    What is still open ends at the first round after the venue's patience; until then it may be liquidated.
+    What is still open ends at the first round `patience_ms` after the start, as the conditions say; until then it may
+    be liquidated.
     """
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
     move(channel, Move.START)
     drop_orders(venue, turn, event.channel_id, None, "disputed")
     if account.positions:
-        venue.disputes[event.channel_id] = turn.at_ms + venue.founded.patience_ms
+        venue.disputes[event.channel_id] = event.started_ms + venue.founded.patience_ms
     if channel.a is None or channel.b is None:
         return
     if event.seqno_a < channel.a.half.seqno or event.seqno_b < channel.b.half.seqno:

@@ -18,11 +18,12 @@ JUDGEMENTS = frozenset({0x504E464C, 0x504E4C51, 0x4142534F})
 
 
 class Quarantine(NamedTuple):
-    """A state submitted by one side, under the seqnos it stands at now."""
+    """A state submitted by one side, under the seqnos it stands at now; `started_s` is when, by the chain's clock."""
 
     seqno_a: int
     seqno_b: int
     by_a: bool
+    started_s: int
 
 
 class ChannelSight(NamedTuple):
@@ -56,8 +57,8 @@ async def channel_sight(chain: Chain, address: str) -> ChannelSight | None:
 def _quarantine(boc: bytes) -> Quarantine:
     fields = from_boc(boc).begin_parse()
     a, b = Body.load(fields), Body.load(fields)
-    fields.load_uint(32)
-    return Quarantine(a.seqno, b.seqno, bool(fields.load_bit()))
+    started_s = fields.load_uint(32)
+    return Quarantine(a.seqno, b.seqno, bool(fields.load_bit()), started_s)
 
 
 def come_home(transaction: Transaction) -> HomeComing | None:

@@ -90,7 +90,7 @@ class Watch:
                     by_a=sight.quarantine.by_a,
                     seqno_a=sight.quarantine.seqno_a,
                     seqno_b=sight.quarantine.seqno_b,
-                    quarantine_s=rules.quarantine_s,
+                    started_ms=sight.quarantine.started_s * 1000,
                     transaction=transaction,
                 )
             )

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from fairway.cli.demo.finale import cancel_all, wind_down
 from fairway.cli.demo.flow import run_flow, troupe
+from fairway.cli.demo.measure import signature_limit
 from fairway.cli.demo.report import Report, chain_transactions, examine, show, vault_agrees
 from fairway.cli.demo.scenes import ACTORS, HOUSE, SCENES, keep_house
 from fairway.cli.demo.stage import MARK, Stage, prepare
@@ -169,6 +170,9 @@ class _Demo:
             book_hash_replayed=verdict.book,
             state_hash_replayed=verdict.state,
             orders_per_second=int(self._placed / max(0.001, self._flow_s)),
+            signature_limit_per_second=signature_limit(),
+            settlement_prove_us=verdict.prove_us,
+            settlement_verify_us=verdict.verify_us,
             service_start_ms=stage.started_ms,
             service_replay_events_per_second=restart.entries * 1000 // max(1, restart.replay_ms),
             service_resident_mib=status["rssBytes"] // MEBI,
