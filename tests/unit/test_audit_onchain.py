@@ -28,7 +28,7 @@ def founded():
         ratio=10,
         fine=0,
         storage_fee=0,
-        started_ms=1,
+        quarantine_s=1,
         settling_s=1,
         patience_ms=1,
         pool_seed=POOL_SEED,
