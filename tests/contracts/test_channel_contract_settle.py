@@ -223,7 +223,7 @@ def test_a_proof_may_leave_out_the_other_promises():
 
 
 def test_the_settlement_chain_pays_nothing():
-    dispute = Dispute(Conditionals([(0xFFFFFFFF, chain_conditional(b"\7" * 32))]), by_a=False)
+    dispute = Dispute(Conditionals([(0xFFFFFFFF, chain_conditional(b"\7" * 32, condition_code("chain")))]), by_a=False)
     assert dispute.settle({0xFFFFFFFF: Builder().end_cell()}).exit_code == 0
     assert dispute.owed() == 0
 
