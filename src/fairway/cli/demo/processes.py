@@ -68,9 +68,10 @@ async def _end(process: asyncio.subprocess.Process | None, patience_s: float = S
 class ChainProcess:
     """The embedded TON network in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self._folder = folder
         self._port = free_port()
+        self._options = ["chain", "serve", "--dir", str(folder), "--port", str(self._port), *options]
         self._process: asyncio.subprocess.Process | None = None
         self.chain = RemoteChain(self.url)
 
@@ -82,7 +83,7 @@ class ChainProcess:
     async def start(self) -> None:
         """Start it and wait until it answers."""
         log = self._folder.parent / "chain.log"
-        self._process = await _spawn(["chain", "serve", "--dir", str(self._folder), "--port", str(self._port)], log)
+        self._process = await _spawn(self._options, log)
         await self.chain.ready(START_S)
 
     async def stop(self) -> None:
@@ -133,6 +134,6 @@ class ServiceProcess:
         self._process.kill()
         await self._process.wait()
 
-    async def stop(self) -> int | None:
-        """Ask it to prove what is left and to seal its journal; its exit status."""
-        return await _end(self._process)
+    async def stop(self, patience_s: float = STOP_S) -> int | None:
+        """Ask it to prove what is left and to seal its journal, and wait so long; its exit status."""
+        return await _end(self._process, patience_s)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairway.chain.purse import Purse
-from fairway.cli.demo.prices import ORACLE_SIGNERS, Prices
+from fairway.cli.demo.picture import Recording
+from fairway.cli.demo.playback import Recorded, RecordedPrices
+from fairway.cli.demo.prices import ORACLE_SIGNERS, Prices, wall_ms
 from fairway.cli.demo.processes import ChainProcess, Ready, ServiceProcess
 from fairway.cli.demo.trader import Trader
 from fairway.errors import Rejected
@@ -22,11 +24,15 @@ __all__ = ["CLOSING_S", "MARK", "Stage", "prepare"]
 
 NETWORK = -3
 PATIENCE_S = 12
+RECORDED_PATIENCE_S = 600
+"""A recording is played faster than it happened, and nobody refuses to sign in it."""
 CLOSING_S = 600
 START = {1: 52_000, 2: 51_500}
 OPERATOR_POCKET = 120_000 * TON
 EPOCH = 48
 MARK = "demo.json"
+HURRY_S = 3
+"""How long an interrupted demo lets its service end in order; the journal is durable anyway."""
 
 
 @dataclass(slots=True)
@@ -37,17 +43,21 @@ class Stage:
     seed: int
     traders: dict[str, Trader] = field(default_factory=dict)
     starts: list[Ready] = field(default_factory=list)
+    recording: Recording | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     chain: ChainProcess = field(init=False)
     service: ServiceProcess = field(init=False)
     prices: Prices = field(init=False)
+    recorded: Recorded | None = field(init=False, default=None)
     vault: str = ""
     started_ms: int = 0
 
     async def raise_curtain(self) -> None:
-        """Start chain, vault, service and oracle; return when both markets have a price."""
-        self.chain = ChainProcess(self.folder / "chain")
+        """Start chain, vault, service and oracle; return when every market that is traded has a price."""
+        recording = self.recording
+        self.chain = ChainProcess(self.folder / "chain", recording.chain_options if recording else [])
         await self.chain.start()
+        self.recorded = await Recorded.begun(recording, self.chain.chain) if recording else None
         service = self.folder / "service"
         keyring = Keyring.open(service)
         await self.chain.chain.fund(Purse(self.chain.chain, keyring.operator(), NETWORK).address, OPERATOR_POCKET)
@@ -55,27 +65,36 @@ class Stage:
             NETWORK,
             [signer.key for signer in ORACLE_SIGNERS],
             2,
-            patience_s=PATIENCE_S,
+            patience_s=RECORDED_PATIENCE_S if recording else PATIENCE_S,
             quarantine_s=CLOSING_S,
             settling_s=CLOSING_S,
             pool_seed=100_000 * TON,
         )
         self.vault = await deploy(self.chain.chain, keyring, charter, service)
-        self.service = ServiceProcess(service, self.chain.url, ["--epoch", str(EPOCH)])
+        self.service = ServiceProcess(
+            service, self.chain.url, ["--epoch", str(EPOCH), *(["--clock", "chain"] if recording else [])]
+        )
         began = time.monotonic()
         self.starts.append(await self.service.start())
         self.started_ms = int((time.monotonic() - began) * 1000)
-        self.prices = Prices(NETWORK, default_listings(), START, self.seed, lambda: self.service.url)
+        self.prices = self._prices()
         self._tasks.append(asyncio.create_task(self.prices.run()))
-        while len(self.prices.marks) < len(START):  # noqa: ASYNC110 - rounds come at their own pace
+        while len(self.prices.marks) < self.prices.markets:  # noqa: ASYNC110 - rounds come at their own pace
             await asyncio.sleep(0.05)
+
+    def _prices(self) -> Prices:
+        listings = default_listings()
+        if self.recorded is None:
+            return Prices(NETWORK, listings, START, self.seed, lambda: self.service.url)
+        return RecordedPrices(NETWORK, listings, self.recorded, lambda: self.service.url)
 
     async def cast(self, deposits: dict[str, int]) -> None:
         """Bring traders on, each with so much in his channel."""
         joining = []
         for name, deposit in deposits.items():
             url = self.service.socket_url
-            trader = Trader(self.folder / "traders", name, self.chain.chain, url, NETWORK, self.vault)
+            clock_ms = self.recorded.clock.now_ms if self.recorded else wall_ms
+            trader = Trader(self.folder / "traders", name, self.chain.chain, url, NETWORK, self.vault, clock_ms)
             self.traders[name] = trader
             joining.append(trader.join(deposit))
         await asyncio.gather(*joining)
@@ -95,7 +114,7 @@ class Stage:
             with suppress(Exception):
                 await trader.end()
         if hasattr(self, "service"):
-            await self.service.stop()
+            await self.service.stop(HURRY_S)
         if hasattr(self, "chain"):
             await self.chain.stop()
 
