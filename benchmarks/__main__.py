@@ -1,0 +1,8 @@
+"""`make bench`: every benchmark in turn. Each runs by itself too, and says how in its own words."""
+
+from __future__ import annotations
+
+from benchmarks import proofs
+
+if __name__ == "__main__":
+    proofs.main()
