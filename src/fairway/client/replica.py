@@ -85,6 +85,13 @@ class Replica:
         """How many halves of the service are newer than the one the user's newest accepted half answers."""
         return self.newest_b - (self.channel.a.half.cited if self.channel.a else 0)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the user's newest accepted half says less than what follows from the service's newest."""
+        half, wanted = self.channel.a, machine.expected(self.channel)
+        said = (half.half.sent, half.half.body.conditionals_hash) if half else (0, NO_CONDITIONALS)
+        return said != (wanted.sent, wanted.conditionals.root_hash())
+
     # The user's halves
 
     def propose(self, orders: Sequence[OrderTerms] = (), drops: Sequence[int] = (), *, now_ms: int) -> wire.Propose:

@@ -5,7 +5,7 @@
 At most one half of the user is unanswered. Whatever is asked for meanwhile goes into the next one together; so a busy
 user signs batches. A lost connection is dialled again after a growing pause, and the unanswered half is repeated as it
 was. Countersigning is lazy: every half the user signs for a reason of his own answers the newest of the service, and
-one is signed for no other reason only when more than `LAG` are unanswered.
+one is signed for no other reason only when more than `LAG` are unanswered, or the venue's patience wears on.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ __all__ = ["Connection", "Dial", "Notice", "Session", "Venue"]
 
 LAG = 16
 """How many halves of the service may stand unanswered before one is countersigned for its own sake."""
+SIGN_AFTER = 4
+"""What a half leaves unsaid is signed after this part of the venue's patience, for no other reason."""
 PATIENCE_S = 15.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
@@ -111,6 +113,7 @@ class Session:
         self._asks = Asks()
         self._rounds: dict[int, wire.Round] = {}
         self._changed = asyncio.Condition()
+        self._behind_ms: int | None = None
         self._refusal: Rejected | None = None
         self._ended: FairwayError | None = None
 
@@ -204,8 +207,18 @@ class Session:
             return
         now_ms = self._clock_ms()
         batch = self._asks.take(lambda batch: side.check(batch.wishes, batch.drops, now_ms=now_ms))
-        if batch.asks or side.replica.unanswered > LAG:
+        if batch.asks or side.replica.unanswered > LAG or self._is_overdue(side, now_ms):
             await self._send(side.propose(batch.wishes, batch.drops, now_ms=now_ms))
+
+    def _is_overdue(self, side: Side, now_ms: int) -> bool:
+        """Whether something has stood unsigned so long that the service's patience might end. Looked at every frame."""
+        if not side.replica.is_behind:
+            self._behind_ms = None
+        elif self._behind_ms is None:
+            self._behind_ms = now_ms
+        return (
+            self._behind_ms is not None and now_ms - self._behind_ms >= side.replica.welcome.patience_ms // SIGN_AFTER
+        )
 
     # The line
 
