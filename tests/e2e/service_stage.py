@@ -22,7 +22,8 @@ from fairway.client.store import Store
 from fairway.crypto import keys
 from fairway.exchange import event, wire
 from fairway.exchange.terms import OracleRound
-from fairway.service.house import House, Settings, wall_clock_ms
+from fairway.service.clock import wall_clock_ms
+from fairway.service.house import House, Settings
 from fairway.units import TON
 
 NETWORK = -3

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from client_stage import MARK, MARKET, WITHIN_S, stage
 
-from fairway.client.session import LAG
+from fairway.client.session import LAG, SIGN_AFTER
 from fairway.client.wish import Wish
 from fairway.errors import Rejected
 from fairway.exchange import change, wire
@@ -111,6 +111,23 @@ async def test_a_user_who_only_receives_countersigns_when_too_much_is_unanswered
         side = maker.session.side
         await maker.until(lambda: side.replica.channel.a_consumed == 3 and side.replica.pending is None)
         assert side.replica.unanswered < LAG
+
+
+async def test_a_user_who_only_receives_countersigns_before_the_venues_patience_ends(tmp_path):
+    async with stage(tmp_path) as service:
+        maker, taker = await service.user("maker"), await service.user("taker")
+        await within(maker.session.place(sell(20)))
+        await within(taker.session.place(buy(20)))
+        side = taker.session.side
+        patience_ms = service.engine.rules.patience_ms
+        assert side.replica.is_behind
+        await service.price(MARK)
+        service.now_ms += patience_ms // SIGN_AFTER - 2_000
+        await service.price(MARK)
+        assert side.replica.is_behind
+        service.now_ms += 2_000
+        await service.price(MARK)
+        await taker.until(lambda: not side.replica.is_behind)
 
 
 async def test_after_a_lost_line_what_was_missed_is_judged_and_nothing_else_changes(tmp_path):

@@ -68,3 +68,17 @@ def test_a_replay_arrives_at_the_same_state_and_the_same_books():
     replayed = world.replayed()
     assert replayed.digest() == world.engine.digest()
     assert replayed.book_digest() == world.engine.book_digest()
+
+
+def test_a_taker_is_behind_until_he_signs_and_not_after():
+    world = World()
+    maker, taker = world.join("maker", 500 * TON), world.join("taker", 500 * TON)
+    world.price(2, START[2])
+    world.propose(maker, [Wish(2, True, 100, START[2])])
+    replica = world.users[taker].replica
+    assert not replica.is_behind
+    world.propose(taker, [Wish(2, False, 40, START[2], Kind.IOC)])
+    assert replica.is_behind
+    world.propose(taker)
+    assert not replica.is_behind
+    assert replica.unanswered == 1  # the service has answered again; that asks for nothing
