@@ -35,14 +35,14 @@ from evidence import (
 )
 
 from fairway.chain.interface import Transaction
-from fairway.channel.codec import OpenSettle, Settle
+from fairway.channel.codec import Closed, OpenSettle, Settle, decode
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.exchange.conditions import chain_conditional
 from fairway.exchange.terms import PositionTerms
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.risk.position import Position, outcome
-from fairway.ton.cells import Builder, Cell
+from fairway.ton.cells import Builder, Cell, from_boc
 from fairway.ton.contracts import condition_code
 from fairway.units import FUNDING_SCALE, Lot, Nano, Ppm
 
@@ -65,6 +65,13 @@ class Dispute:
     def settle(self, shown: dict[int, Cell], *, proven: Conditionals | None = None) -> Transaction:
         statement = Settle(CHANNEL, inputs(shown), proof(proven or self.conditionals))
         return self.stage.tell(signed(statement, by_a=not self.by_a))
+
+    def notes(self) -> list[Closed]:
+        """What the contract told both sides when it paid them, read from their own schema."""
+        self.stage.router.advance(SETTLING_S)
+        finished = self.stage.finish()
+        assert finished.result_code == 0
+        return [told for each in finished.outgoing if isinstance(told := decode(from_boc(each.body)), Closed)]
 
     def owed(self) -> int:
         """What B has got of A's money (or A of B's, if B promised) once all is paid out."""
@@ -177,6 +184,14 @@ def test_a_promise_is_settled_once_and_the_others_stay():
     assert dispute.settle({1: nothing}).exit_code == 115
     assert dispute.stage.view().quarantine.a.sent == TON
     assert dispute.owed() == TON
+
+
+@pytest.mark.parametrize(("by_a", "settled"), [(True, 3 * TON), (False, 0)])
+def test_the_last_note_says_what_conditionals_took_from_the_user(by_a: bool, settled: int):
+    dispute = Dispute(Conditionals([(1, plain(TON)), (2, plain(2 * TON))]), by_a=by_a)
+    nothing = Builder().end_cell()
+    assert dispute.settle({1: nothing, 2: nothing}).exit_code == 0
+    assert dispute.notes() == [Closed(CHANNEL, settled)] * 2
 
 
 def test_a_promise_that_was_not_made_cannot_be_settled():

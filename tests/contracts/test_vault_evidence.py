@@ -38,6 +38,7 @@ from vault_stage import (
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Body
+from fairway.service.sight import come_home, punished_match
 from fairway.ton.vault_messages import (
     EVIDENCE_VALUE,
     WORD_VALUE,
@@ -85,7 +86,8 @@ def lift(stage: Stage, party: Party, seqno: int, cites: int, match_id: int = 77,
 
 
 def test_a_fill_that_is_not_signed_lowers_the_rate_by_what_it_lost(stage: Stage, case: Case):
-    succeeded(punish(stage, case))
+    done = succeeded(punish(stage, case))
+    assert punished_match(done[0]) == 77
     stage.books = model.punish(stage.books, case.taker.channel_id, 77, model.Lien(OWED, B_SEQNO))
     lien = stage.account(case.taker).liens[77]
     assert (lien.owed, lien.key, lien.seqno_a, lien.seqno_b) == (OWED, KEY, 10, B_SEQNO)
@@ -109,7 +111,8 @@ def test_a_user_who_signs_is_absolved_and_paid_in_full(stage: Stage, case: Case)
 
 
 def test_a_dodged_liquidation_brings_the_rate_to_zero(stage: Stage, case: Case):
-    succeeded(liquidate(stage, case.taker))
+    done = succeeded(liquidate(stage, case.taker))
+    assert punished_match(done[0]) == LIQUIDATION_MATCH
     stage.books = model.punish(stage.books, case.taker.channel_id, LIQUIDATION_MATCH, model.Lien(10 * TON, 0))
     redeemed = stage.router.get(str(stage.vault), "get_redemption", (int.from_bytes(case.taker.channel), 9 * TON))
     assert redeemed == (0,)
@@ -127,6 +130,8 @@ def test_what_conditionals_took_at_the_end_is_not_charged_again(stage: Stage, ca
     assert payments[0].nano == 8 * TON - OWED
     stage.check_payments(done, payments)
     stage.agree()
+    (home,) = [home for each in done if (home := come_home(each)) is not None]
+    assert (home.value, home.charged) == (6 * TON, OWED - 2 * TON)
 
 
 def test_signing_after_a_dodged_liquidation_absolves_too(stage: Stage, case: Case):

@@ -70,7 +70,7 @@ def vault(**changes):
         lent=POOL_SEED + INSURANCE_SEED,
         claims={},
         paid_later={},
-        homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE - OWED)],
+        homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE - OWED, OWED)],
         judgements={PUNISHED: CHANNEL, ABSOLVED: CHANNEL},
         transactions={PUNISHED: 20, ABSOLVED: 25, ENDED: 30},
     )
@@ -109,12 +109,18 @@ def test_a_lien_lifted_after_the_journals_end_is_no_lie():
 
 
 def test_a_payout_that_was_not_sent_whole_is_named():
-    short = vault(homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE - OWED - 1)])
+    short = vault(homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE - OWED - 1, OWED)])
     assert refused(story(rate(OWED, PUNISHED)), short) == ("audit.payout", 4)
 
 
+@pytest.mark.parametrize("charged", [OWED - 1, OWED + 1])
+def test_a_payout_less_another_sum_than_the_vault_charged_is_named(charged):
+    other = vault(homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE, charged)])
+    assert refused(story(rate(OWED, PUNISHED)), other) == ("audit.payout", 4)
+
+
 def test_the_rest_of_a_gain_may_wait_its_turn_or_have_come_later():
-    late = [HomeComing(30, ENDED, CHANNEL, VALUE, DEPOSIT)]
+    late = [HomeComing(30, ENDED, CHANNEL, VALUE, DEPOSIT, OWED)]
     waiting = vault(homes=late, claims={WALLET: 5}, locked=vault().locked + 5)
     assert check(story(rate(OWED, PUNISHED)), waiting).payouts == 1
     assert check(story(rate(OWED, PUNISHED)), vault(homes=late, paid_later={WALLET: 5})).payouts == 1

@@ -185,12 +185,15 @@ class Examiner:
     # Payouts
 
     def _paid(self, event: Closed) -> None:
-        """The user came home with what both signed, or with his own last half; the vault paid it less his liens."""
+        """The user came home with what both signed, or with his own last half; the vault paid it less his liens.
+
+        It charges less where conditionals have taken some of it before: how much, the chain shows.
+        """
         agreed = self._agreed.get(event.channel_id)
         if agreed is not None and event.value_a != agreed:
             raise InvalidMessage("audit.payout", "a cooperative close came home with another sum than was signed")
         owed = sum(self._liens.get(event.channel_id, {}).values())
-        if event.paid != max(0, event.value_a - owed):
+        if not max(0, event.value_a - owed) <= event.paid <= event.value_a:
             raise InvalidMessage("audit.payout", "the vault paid another sum than the channel's value less its liens")
         self.tally.payouts += 1
 

@@ -48,13 +48,17 @@ class ChannelFacts:
 
 
 class HomeComing(NamedTuple):
-    """The end of a channel in the vault: what came home for its user, and what left for his wallet with it."""
+    """The end of a channel in the vault: what came home for its user, and what left for his wallet with it.
+
+    `charged` is what liens took.
+    """
 
     lt: int
     digest: bytes
     channel_id: bytes
     value: int
     sent: int
+    charged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,8 @@ class ChainClaims:
                 raise Lie(seq, "audit.transaction", "the chain has no such end of this channel")
             if home.value != closed.value_a:
                 raise Lie(seq, "audit.payout", f"{home.value} nano came home for the user, not {closed.value_a}")
+            if closed.paid != home.value - home.charged:
+                raise Lie(seq, "audit.payout", f"the vault charged {home.charged} nano of {home.value} for liens")
             wallet = channels[channel_id].payout
             due = min(closed.paid, self._withdraws.get(channel_id, closed.paid))
             owing[wallet] += max(0, due - home.sent)

@@ -10,7 +10,7 @@
     challenge_open#addf8422 data:(#b8a21379 …) = Message;
     settle_open#9584fb43 from_A:Bool data:(#14588aab …) = Message;
     finish_uncooperative_close#25432a91 = Message;
-    channel_closed#dddc88ba channel_id:uint128 = Notification;
+    channel_closed#dddc88ba channel_id:uint128 = Notification;      (behind it settled_A:Coins, where there was any)
     channel_withdraw#a32f0b3c channel_id:uint128 = Notification;
 
 The data of a message is a `Statement`. The contract's own spelling (`commited`, `quarantin`) ends at this codec.
@@ -107,9 +107,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The contract's notification that the channel is paid out."""
+    """The contract's notification that the channel is paid out; `settled_a` nano of A's went by conditionals."""
 
     channel_id: int
+    settled_a: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,9 @@ def encode(message: Message) -> Cell:
             builder.store_uint(_TOP_UP, 32).store_bool(is_a)
         case Finish():
             builder.store_uint(_FINISH, 32)
-        case Closed(channel):
-            builder.store_uint(_CLOSED, 32).store_uint(channel, 128)
+        case Closed(channel, settled_a):
+            settled = Builder().store_coins(settled_a) if settled_a else Builder()
+            builder.store_uint(_CLOSED, 32).store_uint(channel, 128).store_cell(settled.end_cell())
         case Withdrawn(channel):
             builder.store_uint(_WITHDRAWN, 32).store_uint(channel, 128)
     return builder.end_cell()
@@ -175,6 +177,10 @@ def _signature(cell: Cell) -> bytes:
     return signature
 
 
+def _coins_if_any(fields: Slice) -> int:
+    return fields.load_coins() or 0 if fields.remaining_bits else 0
+
+
 def _signed(what: type[Statement], fields: Slice) -> Message:
     return Signed(fields.load_bool(), fields.load_bytes(64), what.parse(fields))
 
@@ -190,6 +196,6 @@ _LOAD: dict[int, Callable[[Slice], Message]] = {
     _OPEN_SETTLE: lambda fields: OpenSettle(fields.load_bool(), Settle.parse(fields)),
     _TOP_UP: lambda fields: TopUp(fields.load_bool()),
     _FINISH: lambda _: Finish(),
-    _CLOSED: lambda fields: Closed(fields.load_uint(128)),
+    _CLOSED: lambda fields: Closed(fields.load_uint(128), _coins_if_any(fields)),
     _WITHDRAWN: lambda fields: Withdrawn(fields.load_uint(128)),
 }

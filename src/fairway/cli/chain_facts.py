@@ -119,7 +119,7 @@ class _Reading:
         view = self._account(home.address)
         sent = _sent([transaction], {str(view.wallet)} if view else set())
         channel_id = self._channels.get(home.address, b"")
-        return HomeComing(transaction.lt, transaction.digest, channel_id, home.value, sum(sent.values()))
+        return HomeComing(transaction.lt, transaction.digest, channel_id, home.value, sum(sent.values()), home.charged)
 
 
 def _top_ups(transactions: Iterable[Transaction], wallet: str) -> list[TopUp]:

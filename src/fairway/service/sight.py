@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fairway.chain.interface import Chain, Transaction
+from fairway.chain.interface import Chain, Message, Transaction
 from fairway.channel.state import Body
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import from_boc
 
-__all__ = ["ChannelSight", "HomeComing", "Quarantine", "channel_sight", "come_home", "judged_channel"]
+__all__ = [
+    "ChannelSight",
+    "HomeComing",
+    "Quarantine",
+    "channel_sight",
+    "come_home",
+    "judged_channel",
+    "punished_match",
+]
 
 AWAITING_FINISH = 4
-COME_HOME, CHANNEL_CLOSED = 0x484F4D45, 0xDDDC88BA
-JUDGEMENTS = frozenset({0x504E464C, 0x504E4C51, 0x4142534F})
+LIQUIDATION = 1 << 63
+"""A lien for a liquidation stands under this and the position's key, one for a fill under its match ID."""
+RECEIPT_MATCH = 32 + 128 + 256
+"""Where a receipt names the match."""
+COME_HOME, CHANNEL_CLOSED, EXCESSES = 0x484F4D45, 0xDDDC88BA, 0xD53276DB
+PUNISH_FILL, PUNISH_LIQUIDATION, ABSOLVE = 0x504E464C, 0x504E4C51, 0x4142534F
+JUDGEMENTS = frozenset({PUNISH_FILL, PUNISH_LIQUIDATION, ABSOLVE})
 """The vault's words that set or lift a lien: punish a fill, punish a liquidation, absolve."""
 
 
@@ -36,10 +49,14 @@ class ChannelSight(NamedTuple):
 
 
 class HomeComing(NamedTuple):
-    """The user's share of an ended channel reached the vault: the channel's address and the units."""
+    """The user's share of an ended channel reached the vault: the channel's address, and the units.
+
+    `charged` of them went for liens.
+    """
 
     address: str
     value: int
+    charged: int
 
 
 async def channel_sight(chain: Chain, address: str) -> ChannelSight | None:
@@ -74,7 +91,16 @@ def come_home(transaction: Transaction) -> HomeComing | None:
     note = fields.load_ref().begin_parse() if fields.load_bit() else fields
     if to_sink or owner is None or note.remaining_bits < 32 or note.load_uint(32) != CHANNEL_CLOSED:
         return None
-    return HomeComing(f"{owner.wc}:{owner.hash_part.hex()}", value or 0)
+    return HomeComing(f"{owner.wc}:{owner.hash_part.hex()}", value or 0, sum(map(_charged, transaction.outgoing)))
+
+
+def _charged(message: Message) -> int:
+    """What a payout says that liens took from it: coins behind the word and the number of the query."""
+    fields = from_boc(message.body).begin_parse()
+    if fields.remaining_bits <= 96 or fields.load_uint(32) != EXCESSES:
+        return 0
+    fields.load_uint(64)
+    return fields.load_coins() or 0
 
 
 def judged_channel(transaction: Transaction) -> bytes | None:
@@ -87,3 +113,21 @@ def judged_channel(transaction: Transaction) -> bytes | None:
         return None
     fields.load_uint(64)
     return bytes(fields.load_bytes(32))
+
+
+def punished_match(transaction: Transaction) -> int | None:
+    """The match under which a transaction of the vault set a lien; None where it set none."""
+    if judged_channel(transaction) is None or transaction.incoming is None:
+        return None
+    fields = from_boc(transaction.incoming.body).begin_parse()
+    word = fields.load_uint(32)
+    if word == ABSOLVE:
+        return None
+    evidence = fields.load_ref().begin_parse()
+    shown = evidence.load_ref().begin_parse()
+    if word == PUNISH_LIQUIDATION:
+        return LIQUIDATION | int(shown.load_uint(32))
+    evidence.load_ref()
+    receipt = evidence.load_ref().begin_parse().load_ref().begin_parse()
+    receipt.skip_bits(RECEIPT_MATCH)
+    return int(receipt.load_uint(64))

@@ -17,7 +17,7 @@ from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, BondPosted, Closed, Disputed, Funded, Opened, RateSet
 from fairway.exchange.ledger import BOND
 from fairway.exchange.site import channel_setup
-from fairway.service.sight import ChannelSight, HomeComing, channel_sight, come_home, judged_channel
+from fairway.service.sight import ChannelSight, HomeComing, channel_sight, come_home, judged_channel, punished_match
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import read_account, read_books
 
@@ -37,6 +37,7 @@ class Watch:
         self._submit = submit
         self._channels: dict[str, bytes] = {}
         self._opened: asyncio.Queue[str] = asyncio.Queue()
+        self._punished: dict[bytes, tuple[int, bytes]] = {}
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Follow every channel that opens."""
@@ -123,6 +124,9 @@ class Watch:
         name = judged_channel(transaction)
         channel_id = self._channels.get(f"0:{name.hex()}") if name is not None else None
         if name is not None and channel_id is not None:
+            match_id = punished_match(transaction)
+            if match_id is not None:
+                self._punished[channel_id] = match_id, transaction.digest
             await self._look_at_liens(name, channel_id, transaction.digest)
 
     async def _look_at_liens(self, name: bytes, channel_id: bytes, transaction: bytes) -> None:
@@ -146,12 +150,15 @@ class Watch:
                 )
 
     async def _look_at_end(self, home: HomeComing, transaction: bytes) -> None:
-        """Report a channel's end: what came home for its user, and what the vault owes him of it."""
+        """Report a channel's end: what came home for its user, and what the vault owes him of it.
+
+        What it charged for liens is in its own words: by the time we look, they may have been lifted again.
+        """
         channel_id = self._channels[home.address]
         channel = self._engine.channels[channel_id]
         if channel.phase is Phase.CLOSED:
             return
-        owed = sum(self._engine.venue.owed.get(channel_id, {}).values())
+        await self._tell_missed_lien(channel_id, home.charged)
         held = channel.deposit_a + channel.deposit_b - channel.withdraw_a - channel.withdraw_b
         await self._report(
             Closed(
@@ -159,10 +166,20 @@ class Watch:
                 channel_id=channel_id,
                 value_a=home.value,
                 value_b=held - home.value,
-                paid=max(0, home.value - owed),
+                paid=home.value - home.charged,
                 transaction=transaction,
             )
         )
+
+    async def _tell_missed_lien(self, channel_id: bytes, charged: int) -> None:
+        """A lien that was charged and lifted before we looked: report it under the newest match punished."""
+        missed = charged - sum(self._engine.venue.owed.get(channel_id, {}).values())
+        if missed > 0 and channel_id in self._punished:
+            match_id, transaction = self._punished[channel_id]
+            known = self._engine.venue.owed.get(channel_id, {}).get(match_id, 0)
+            await self._report(
+                RateSet(at_ms=0, channel_id=channel_id, match_id=match_id, owed=known + missed, transaction=transaction)
+            )
 
     async def _report(self, event: AnyEvent) -> None:
         """Put `event` to the loop; one that it refuses was known already or came too late to matter."""
