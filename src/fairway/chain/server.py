@@ -31,15 +31,16 @@ _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970) -> None:
-    """Serve the chain kept in `directory` until cancelled or told to stop; its clock is the machine's.
+async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970, begins: int | None = None) -> None:
+    """Serve the chain kept in `directory` until cancelled or told to stop.
 
+    Its clock is the machine's; that of a new chain starts at the Unix time `begins` and goes on from there as fast.
     Raises `Rejected` with `chain.host` for an address that is not loopback.
     """
     if not ipaddress.ip_address(host).is_loopback:
         raise Rejected("chain.host", "a development chain listens on loopback only", host=host)
     with (
-        closing(_opened(directory)) as router,
+        closing(_opened(directory, begins)) as router,
         socket.create_server((host, port)) as listener,
     ):
         app = ChainApp(LocalChain(router))
@@ -48,9 +49,12 @@ async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970) -> N
         )
 
 
-def _opened(directory: Path) -> Router:
+def _opened(directory: Path, begins: int | None) -> Router:
     directory.mkdir(parents=True, exist_ok=True)
-    return Router(directory / "chain.sqlite", time.time)
+    router = Router(directory / "chain.sqlite", time.time)
+    if begins is not None:
+        router.begin(begins)
+    return router
 
 
 class ChainApp:

@@ -25,6 +25,9 @@ def serve(
     folder: Annotated[Path, typer.Option("--dir", help="Where the chain is kept.", file_okay=False)],
     host: Annotated[str, typer.Option(help="A loopback address: anyone who reaches it owns the faucet.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8970,
+    clock_from: Annotated[
+        int | None, typer.Option(min=1, max=(1 << 32) - 1, help="Unix time at which a new chain begins; else now.")
+    ] = None,
 ) -> None:
     """Run the chain until told to stop."""
-    asyncio.run(serve_chain(folder, host, port))
+    asyncio.run(serve_chain(folder, host, port, clock_from))

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from fairway.errors import Unavailable
+from fairway.chain.remote import RemoteChain
+from fairway.errors import Rejected, Unavailable
+from fairway.service.clock import ChainClock, Clock, WallClock
 from fairway.service.house import House, Settings
 from fairway.service.serve import bind
 from fairway.service.serve import serve as serve_house
 
 __all__ = ["serve"]
+
+
+class Time(StrEnum):
+    """Whose clock the service goes by."""
+
+    WALL = "wall"
+    CHAIN = "chain"
 
 
 def serve(
@@ -28,10 +38,12 @@ def serve(
     epoch: Annotated[int, typer.Option(min=1, help="Settlements whose ranges are proven together.")] = 64,
     prove_at_exit: Annotated[bool, typer.Option(help="On a clean stop, leave nothing unproven.")] = False,
     chain: Annotated[str | None, typer.Option(help="URL of the chain where the vault is.")] = None,
+    clock: Annotated[Time, typer.Option(help="Whose time events carry: this machine's, or the chain's.")] = Time.WALL,
     ready_json: Annotated[bool, typer.Option(help="Print one line of JSON when requests are taken.")] = False,
 ) -> None:
     """Run the service: the loop, its journal, the WebSocket and REST."""
-    settings = Settings(folder, _passphrase(passphrase_file), workers, epoch, prove_at_exit, chain)
+    going_by = asyncio.run(_clock(clock, chain))
+    settings = Settings(folder, _passphrase(passphrase_file), workers, epoch, prove_at_exit, chain, going_by)
     listener = bind(host, port)
     house = House.open(settings)
     port = listener.getsockname()[1]
@@ -55,6 +67,15 @@ def serve(
             typer.echo(f"serving on http://{host}:{port}, sessions on ws://{host}:{port}/v1/ws")
 
     asyncio.run(serve_house(house, listener, ready))
+
+
+async def _clock(whose: Time, chain_url: str | None) -> Clock:
+    if whose is Time.WALL:
+        return WallClock()
+    if chain_url is None:
+        raise Rejected("serve.clock", "the chain's clock needs a --chain")
+    async with RemoteChain(chain_url) as chain:
+        return ChainClock(await chain.now())
 
 
 def _passphrase(path: Path | None) -> bytes | None:

@@ -8,7 +8,6 @@ close()  prove what is left if asked, seal the journal
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from fairway.chain.remote import RemoteChain
 from fairway.errors import Unavailable
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent
+from fairway.service.clock import Clock, WallClock, wall_clock_ms
 from fairway.service.desk import Desk
 from fairway.service.errands import Errands
 from fairway.service.founding import read_founding
@@ -50,6 +50,7 @@ class Settings:
     epoch: int = 64
     prove_at_exit: bool = False
     chain_url: str | None = None
+    clock: Clock = field(default_factory=WallClock)
 
 
 class House:
@@ -59,6 +60,7 @@ class House:
         self.settings = settings
         self.keyring = keyring
         self.journal = journal
+        self.clock = settings.clock
         self.engine = Engine()
         self.hub = Hub()
         self.tape = Tape()
@@ -72,7 +74,7 @@ class House:
             self._onchain = [watch, Errands(self._chain, self.engine, keyring, self.hub)]
         aids: list[Helper] = [self.provers, self.proofs, *self._onchain, *helpers]
         hands = Hands(self.engine, keyring, self.hub, self.tape, self.meter, aids)
-        self.sequencer = Sequencer(self.engine, journal, hands, wall_clock_ms)
+        self.sequencer = Sequencer(self.engine, journal, hands, self.clock.now_ms)
         self.desk = Desk(self.engine, self.sequencer, journal, keyring, self.hub, hands)
         self.replayed = Replayed(0, 0, 0)
 
@@ -87,7 +89,7 @@ class House:
         try:
             house = cls(settings, keyring, journal, list(helpers))
             if journal.newest.seq < 0:
-                founding = read_founding(settings.folder, keyring.pool_secret(), wall_clock_ms())
+                founding = read_founding(settings.folder, keyring.pool_secret(), settings.clock.now_ms())
                 house.sequencer.found(founding)
             house.replayed = house.sequencer.replay()
         except BaseException:
@@ -100,6 +102,8 @@ class House:
         loop = asyncio.ensure_future(self.sequencer.run())
         aids = [asyncio.ensure_future(self.provers.run()), asyncio.ensure_future(self._sample())]
         aids += [asyncio.ensure_future(each.run()) for each in self._onchain]
+        if self._chain is not None:
+            aids.append(asyncio.ensure_future(self.clock.follow(self._chain)))
         try:
             await asyncio.wait({loop, *aids}, return_when=asyncio.FIRST_COMPLETED)
             for aid in aids:
@@ -136,8 +140,3 @@ class House:
         while True:
             self.meter.sample()
             await asyncio.sleep(SAMPLE_S)
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000

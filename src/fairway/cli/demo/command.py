@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,11 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from fairway.cli.demo.finale import cancel_all, wind_down
 from fairway.cli.demo.flow import run_flow, troupe
 from fairway.cli.demo.measure import signature_limit
+from fairway.cli.demo.picture import Recording
+from fairway.cli.demo.playback import Playback, deposits
 from fairway.cli.demo.report import Report, chain_transactions, examine, show, vault_agrees
-from fairway.cli.demo.scenes import ACTORS, HOUSE, SCENES, keep_house
-from fairway.cli.demo.stage import MARK, Stage, prepare
+from fairway.cli.demo.scenes import ACTORS, CALM_ACTORS, CALM_SCENES, HOUSE, LINEAR, SCENES, keep_house
+from fairway.cli.demo.stage import MARK, START, Stage, prepare
 from fairway.cli.demo.trader import Trader
 from fairway.errors import Unavailable
+from fairway.exchange.listing import default_listings
 from fairway.ton.vault_messages import BooksView, read_books
 from fairway.units import TON
 
@@ -44,9 +47,13 @@ def demo(
     folder: Annotated[Path, typer.Option("--dir", file_okay=False, help="Where everything is kept.")] = Path(
         "fairway-demo"
     ),
+    feed: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Play a recording of Binance's streams: prices, sizes, time.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Run the whole story on embedded defaults: chain, service, oracle, traders; end with a report."""
+    recording = _recording(feed, orders) if feed else None
     prepare(folder)
     if folder.exists():
         shutil.rmtree(folder)
@@ -54,7 +61,7 @@ def demo(
     (folder / MARK).write_bytes(b"{}\n")
     console = Console(file=sys.stderr if as_json else sys.stdout)
     try:
-        report = asyncio.run(_Demo(Stage(folder.absolute(), seed), traders, orders, console).run())
+        report = asyncio.run(_Demo(Stage(folder.absolute(), seed, recording=recording), traders, orders, console).run())
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
         raise typer.Exit(130) from None
@@ -65,6 +72,11 @@ def demo(
         show(report, console)
     if broken := report.broken():
         raise Unavailable("demo.invariant", f"did not hold: {', '.join(broken)}")
+
+
+def _recording(path: Path, orders: int) -> Recording:
+    (contract,) = (listing.contract for listing in default_listings() if listing.market == LINEAR)
+    return Recording.read(path, contract, START[LINEAR], orders)
 
 
 class _Demo:
@@ -98,16 +110,22 @@ class _Demo:
     async def _play(self) -> Report:
         stage = self._stage
         await self._step("chain, vault, service, oracle", stage.raise_curtain())
-        names = {f"trader-{number:02}": DEPOSIT for number in range(1, self._count + 1)}
-        await self._step(f"{len(names | HOUSE | ACTORS)} channels opened on chain", stage.cast(names | HOUSE | ACTORS))
+        if stage.recorded:
+            names, actors = deposits(self._count), CALM_ACTORS
+        else:
+            names, actors = self._deposits(), HOUSE | ACTORS
+        await self._step(f"{len(names | actors)} channels opened on chain", stage.cast(names | actors))
         flow = [stage.traders[name] for name in names]
-        await self._trade(flow)
-        house = await keep_house(stage)
-        for words, scene in SCENES.items():
-            await self._step(words, scene(stage))
-        for task in house:
-            task.cancel()
-        await asyncio.gather(*house, return_exceptions=True)
+        if stage.recorded:
+            await self._replay(Playback(stage.recorded, flow, stage.service_ms), flow)
+            await self._perform(CALM_SCENES)
+        else:
+            await self._trade(flow)
+            house = await keep_house(stage)
+            await self._perform(SCENES)
+            for task in house:
+                task.cancel()
+            await asyncio.gather(*house, return_exceptions=True)
         await self._step("everyone closes and unwraps", wind_down(stage))
         status = await self._status()
         books = read_books(await stage.chain.chain.run_get(stage.vault, "get_books"))
@@ -115,14 +133,37 @@ class _Demo:
         await stage.drop_curtain()
         return await self._step("the journal is examined", asyncio.to_thread(self._report, status, books))
 
+    def _deposits(self) -> dict[str, int]:
+        return {f"trader-{number:02}": DEPOSIT for number in range(1, self._count + 1)}
+
+    async def _perform(self, scenes: Mapping[str, Callable[[Stage], Awaitable[None]]]) -> None:
+        for words, scene in scenes.items():
+            await self._step(words, scene(self._stage))
+
     async def _trade(self, flow: list[Trader]) -> None:
         """The order flow, with the service killed and restarted in its middle."""
         bots = troupe(flow, self._stage.seed)
         bar = self._progress.add_task("orders", total=self._orders)
-        self._watch(flow, bar)
+        half = self._orders // CRASH_AT
+        await self._flow(
+            flow,
+            bar,
+            run_flow(bots, lambda: self._watch(flow, bar), self._orders, lambda _: None),
+            lambda: self._watch(flow, bar) >= half,
+        )
+
+    async def _replay(self, playback: Playback, flow: list[Trader]) -> None:
+        """The recording, with the service killed and restarted in its middle."""
+        bar = self._progress.add_task("orders after a recording", total=self._orders)
+        await self._flow(flow, bar, playback.run(lambda: self._watch(flow, bar)), lambda: playback.is_halfway)
+        self._progress.update(bar, total=self._placed, completed=self._placed)
+
+    async def _flow(
+        self, flow: list[Trader], bar: TaskID, playing: Awaitable[None], is_halfway: Callable[[], bool]
+    ) -> None:
         began = time.monotonic()
-        crashing = asyncio.create_task(self._crash(flow))
-        await run_flow(bots, lambda: self._watch(flow, bar), self._orders, lambda _: None)
+        crashing = asyncio.create_task(self._crash(is_halfway))
+        await playing
         await crashing
         self._flow_s = time.monotonic() - began
         self._placed = self._watch(flow, bar)
@@ -133,8 +174,8 @@ class _Demo:
         self._progress.update(bar, completed=min(placed, self._orders))
         return placed
 
-    async def _crash(self, flow: list[Trader]) -> None:
-        while sum(trader.orders for trader in flow) < self._orders // CRASH_AT:  # noqa: ASYNC110 - orders come as they do
+    async def _crash(self, is_halfway: Callable[[], bool]) -> None:
+        while not is_halfway():  # noqa: ASYNC110 - orders come as they do
             await asyncio.sleep(0.05)
         await self._step("kill -9, restart, replay", self._stage.crash())
 

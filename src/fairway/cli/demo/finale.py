@@ -61,13 +61,8 @@ async def _close_positions(stage: Stage, trader: Trader) -> None:
 
 
 async def _go_home(trader: Trader) -> None:
-    side = trader.session.side
     for _ in range(ROUNDS):
-        with suppress(Rejected):
-            if side.replica.unanswered:
-                await trader.session.countersign()
-        if not side.replica.unanswered and side.replica.pending is None:
+        if trader.session.side.replica.pending is None:
             break
         await asyncio.sleep(0.2)
-    await trader.stop_tending()
     await trader.user.withdraw()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from random import Random
 
@@ -13,7 +13,7 @@ from fairway.crypto.keys import Signer, derive_seed
 from fairway.errors import FairwayError
 from fairway.exchange.listing import Listing
 
-__all__ = ["ORACLE_SIGNERS", "Prices"]
+__all__ = ["ORACLE_SIGNERS", "Prices", "wall_ms"]
 
 ORACLE_SIGNERS = [Signer.of(derive_seed(b"fairway demo", "oracle", bytes([place]))) for place in range(3)]
 SOURCES = ("north", "south", "east", "west", "centre")
@@ -30,20 +30,34 @@ def wall_ms() -> int:
 
 
 class Prices:
-    """Two markets' true prices, what the sources make of them, and the rounds that follow."""
+    """The markets' true prices, what the sources make of them, and the rounds that follow."""
+
+    quorum = QUORUM
 
     def __init__(
-        self, network: int, listings: list[Listing], start: dict[int, int], seed: int, url: Callable[[], str]
+        self,
+        network: int,
+        listings: list[Listing],
+        start: dict[int, int],
+        seed: int,
+        url: Callable[[], str],
+        clock_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._random = Random(seed)  # noqa: S311 - a rehearsed whim, no secret
         self._true = dict(start)
         self._goals: dict[int, tuple[int, int]] = {}
         self._symbols = {listing.market: listing.instrument.symbol for listing in listings}
-        self._oracle = Oracle(network, ORACLE_SIGNERS, {each.market: each.contract for each in listings}, QUORUM)
+        self._oracle = Oracle(network, ORACLE_SIGNERS, {each.market: each.contract for each in listings}, self.quorum)
         self._url = url
+        self._clock_ms = clock_ms
         self.marks: dict[int, int] = {}
         self.rounds = 0
         self.calm = False
+
+    @property
+    def markets(self) -> int:
+        """How many markets have a price."""
+        return len(self._true)
 
     async def run(self) -> None:
         """Publish rounds until cancelled; a service that is away is waited for."""
@@ -68,10 +82,9 @@ class Prices:
             await asyncio.sleep(PAUSE_S / 2)
 
     async def _publish(self, client: OracleClient, market: int) -> None:
-        at_ms, true = wall_ms(), self._next(market)
-        for source in SOURCES:
-            noise = self._random.randint(-NOISE_PPM, NOISE_PPM)
-            self._oracle.observe(market, source, true * (MILLION + noise) // MILLION, at_ms)
+        at_ms = self._clock_ms()
+        for source, price, seen_ms in self.sightings(market, at_ms):
+            self._oracle.observe(market, source, price, seen_ms)
         middle = await client.middle(self._symbols[market])
         if middle is not None:
             self._oracle.observe_book(market, middle, at_ms)
@@ -79,6 +92,13 @@ class Prices:
         await client.publish(made)
         self.marks[market] = made.mark
         self.rounds += 1
+
+    def sightings(self, market: int, at_ms: int) -> Iterable[tuple[str, int, int]]:
+        """What each source quotes, and since when."""
+        true = self._next(market)
+        for source in SOURCES:
+            noise = self._random.randint(-NOISE_PPM, NOISE_PPM)
+            yield source, true * (MILLION + noise) // MILLION, at_ms
 
     def _next(self, market: int) -> int:
         price = self._true[market]

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from fairway.channel.phase import Phase
 from fairway.cli.demo.stage import CLOSING_S, Stage
@@ -20,7 +21,7 @@ from fairway.errors import FairwayError, Rejected, Unavailable
 from fairway.exchange.terms import Kind
 from fairway.units import TON
 
-__all__ = ["ACTORS", "HOUSE", "SCENES"]
+__all__ = ["ACTORS", "CALM_ACTORS", "CALM_SCENES", "HOUSE", "SCENES", "keep_house"]
 
 HOUSE = {"house-1": 30_000 * TON, "house-2": 30_000 * TON}
 """The two makers who stand ready in each market while scenes are played."""
@@ -91,16 +92,16 @@ async def guard(trader: Trader, *, trigger_ppm: int, mark: int) -> None:
     )
 
 
-async def cancels(stage: Stage) -> None:
+async def cancels(stage: Stage, market: int = 1, sold: int = 4_000) -> None:
     """A cancel that wins, and one that crosses a fill on its way and loses."""
-    ivy, hal, mark = stage.traders["ivy"], stage.traders["hal"], stage.prices.marks[1]
-    far = await ivy.session.place(Wish(1, True, 100, mark * 95 // 100, Kind.LIMIT, 5, expires_ms=lasting()))
+    ivy, hal, mark = stage.traders["ivy"], stage.traders["hal"], stage.prices.marks[market]
+    far = await ivy.session.place(Wish(market, True, 100, mark * 95 // 100, Kind.LIMIT, 5, expires_ms=lasting()))
     await ivy.session.cancel(far)
     best = mark * 1004 // 1000
-    key = await ivy.session.place(Wish(1, True, 100, best, Kind.LIMIT, 5, expires_ms=lasting()))
+    key = await ivy.session.place(Wish(market, True, 100, best, Kind.LIMIT, 5, expires_ms=lasting()))
     if key in ivy.account.orders:
         ivy.door.clear()
-        await hal.session.place(Wish(1, False, 4_000, best * 98 // 100, Kind.IOC, 5, expires_ms=lasting()))
+        await hal.session.place(Wish(market, False, sold, best * 98 // 100, Kind.IOC, 5, expires_ms=lasting()))
         losing = asyncio.create_task(_lose(ivy, key))
         await asyncio.sleep(0.3)
         ivy.door.set()
@@ -140,8 +141,8 @@ async def liquidation(stage: Stage) -> None:
 async def refusal(stage: Stage) -> None:
     """A taker will not sign the fill he got; his rate falls until he does."""
     dora = stage.traders["dora"]
-    dora.signs = False
     await take(stage, dora, buy=True, lots=800, leverage=5)
+    dora.signs = False
     await stage.prices.move(LINEAR, -6_000)
     await until_liens(dora, holds=bool, what="dora was punished")
     dora.signs = True
@@ -225,3 +226,9 @@ SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "a dodged liquidation, a stale close": disputes,
     "a partial withdrawal": partial_withdrawal,
 }
+CALM_ACTORS = {name: ACTORS[name] for name in ("gus", "hal", "ivy")}
+CALM_SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    "a cancel that wins, one that loses": partial(cancels, market=LINEAR, sold=200),
+    "a partial withdrawal": partial_withdrawal,
+}
+"""What goes without a move of the price: a recording makes its own."""

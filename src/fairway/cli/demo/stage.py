@@ -6,7 +6,10 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+import httpx
 
 from fairway.chain.purse import Purse
 from fairway.cli.demo.picture import Recording
@@ -49,6 +52,7 @@ class Stage:
     service: ServiceProcess = field(init=False)
     prices: Prices = field(init=False)
     recorded: Recorded | None = field(init=False, default=None)
+    _web: httpx.AsyncClient = field(init=False, default_factory=partial(httpx.AsyncClient, trust_env=False))
     vault: str = ""
     started_ms: int = 0
 
@@ -99,6 +103,14 @@ class Stage:
             joining.append(trader.join(deposit))
         await asyncio.gather(*joining)
 
+    async def service_ms(self) -> int:
+        """The service's clock; 0 while the service is away."""
+        try:
+            reply = await self._web.get(f"{self.service.url}/v1/time")
+        except httpx.HTTPError:
+            return 0
+        return int(reply.json()["serverTime"])
+
     async def crash(self) -> Ready:
         """Kill the service as a power cut would and start it again on the same journal."""
         await self.service.kill()
@@ -110,6 +122,7 @@ class Stage:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._web.aclose()
         for trader in self.traders.values():
             with suppress(Exception):
                 await trader.end()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
 from fairway.chain.remote import RemoteChain
 from fairway.channel.state import SignedHalf
+from fairway.client.bots import Refuser
 from fairway.client.keystore import Keystore
-from fairway.client.session import Connection, Notice, Session, Venue
+from fairway.client.session import Connection, Notice, Session, Venue, now_ms
 from fairway.client.store import Store
 from fairway.client.user import User
 from fairway.crypto.sealed import Cost
-from fairway.errors import FairwayError, Rejected
+from fairway.errors import Rejected
 from fairway.exchange import wire
 from fairway.exchange.account import Account
 from fairway.units import TON
@@ -27,7 +28,6 @@ PASSPHRASE = "a demo's keys are worth nothing"  # noqa: S105 - they open a chain
 CHEAP = Cost(passes=1, memory_kib=8 * 1024)
 POCKET = 10 * TON
 """What a wallet gets beside the deposit, for gas and rent."""
-TEND_S = 2.0
 
 
 class HeldLine:
@@ -51,7 +51,16 @@ class HeldLine:
 class Trader:
     """One user of the demo under `folder`; `door` cleared holds up what the service says to him."""
 
-    def __init__(self, folder: Path, name: str, chain: RemoteChain, url: str, network: int, vault: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        chain: RemoteChain,
+        url: str,
+        network: int,
+        vault: str,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.fills = 0
@@ -60,15 +69,15 @@ class Trader:
         self.door.set()
         self._chain = chain
         self._url = url
+        self._clock_ms = clock_ms
         self._venue = Venue(self._dial, network, vault)
         self._store = Store(folder / f"{name}.sqlite")
         self._keystore = Keystore.create(folder / f"{name}.key", PASSPHRASE, CHEAP)
         self.user = self._user(None)
-        self._tending: asyncio.Task[None] | None = None
-        self.signs = True
 
     def _user(self, channel_id: bytes | None) -> User:
-        return User(self._venue, self._chain, self._store, self._keystore, channel_id, notify=self._note)
+        known = self._venue, self._chain, self._store, self._keystore
+        return User(*known, channel_id, notify=self._note, clock_ms=self._clock_ms, session=Refuser)
 
     @asynccontextmanager
     async def _dial(self) -> AsyncIterator[Connection]:
@@ -84,6 +93,18 @@ class Trader:
     def session(self) -> Session:
         """His session."""
         return self.user.session
+
+    @property
+    def signs(self) -> bool:
+        """Whether he signs what he owes; a cheat does not."""
+        session = self.session
+        return not (isinstance(session, Refuser) and session.refuses_to_sign)
+
+    @signs.setter
+    def signs(self, honest: bool) -> None:
+        session = self.session
+        assert isinstance(session, Refuser)
+        session.refuses_to_sign = not honest
 
     @property
     def account(self) -> Account:
@@ -104,17 +125,14 @@ class Trader:
     async def come(self) -> None:
         """Come online."""
         await self.user.__aenter__()
-        self._tending = asyncio.create_task(self._tend())
 
     async def go(self) -> None:
         """Go offline; the record stays, and he may come back."""
-        await self.stop_tending()
         await self.user.__aexit__(None, None, None)
         self.user = self._user(self.user.session.side.channel_id)
 
     async def end(self) -> None:
         """Go offline for good."""
-        await self.stop_tending()
         await self.user.__aexit__(None, None, None)
         self._store.close()
 
@@ -132,19 +150,3 @@ class Trader:
             raise Rejected("demo.pair", "the channel is not agreed yet")
         signer = self._keystore.channel(replica.opened.salt)
         return SignedHalf(a.half, signer.sign(a.half.digest())), b
-
-    async def _tend(self) -> None:
-        """Countersign now and then what stands unanswered, as an online client does."""
-        while True:
-            await asyncio.sleep(TEND_S)
-            with suppress(FairwayError, Rejected):
-                if self.signs and self.session.side.replica.unanswered and self.session.side.replica.newest_b > 1:
-                    await self.session.countersign()
-
-    async def stop_tending(self) -> None:
-        """Sign nothing more by himself."""
-        if self._tending is not None:
-            self._tending.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._tending
-            self._tending = None

@@ -35,7 +35,7 @@ from fairway.service.api.shapes import (
     Status,
     Venue,
 )
-from fairway.service.house import House, wall_clock_ms
+from fairway.service.house import House
 from fairway.service.meter import resident_bytes
 
 __all__ = ["rest"]
@@ -79,9 +79,9 @@ async def ping() -> dict[str, str]:
 
 
 @get("/v1/time")
-async def time() -> dict[str, int]:
+async def time(house: House) -> dict[str, int]:
     """The service's clock, milliseconds since 1970."""
-    return {"serverTime": wall_clock_ms()}
+    return {"serverTime": house.clock.now_ms()}
 
 
 @get("/v1/exchangeInfo")
@@ -136,7 +136,7 @@ async def open_interest(house: House, symbol: str) -> OpenInterest:
     market = _listing(house, symbol).market
     held = (account.positions.get(market) for account in house.engine.accounts.values())
     lots = sum(each.position.lots for each in held if each is not None and each.position.s > 0)
-    return OpenInterest(symbol, str(lots), wall_clock_ms())
+    return OpenInterest(symbol, str(lots), house.clock.now_ms())
 
 
 @get("/v1/insurance")
