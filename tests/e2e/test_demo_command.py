@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -113,3 +114,16 @@ def test_wrong_arguments_are_answered_in_words(tmp_path, arguments):
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+
+
+def test_a_port_that_is_taken_is_said_in_words(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [sys.executable, "-m", "fairway", "chain", "serve", "--dir", str(tmp_path / "chain")]
+        done = subprocess.run(
+            [*command, "--port", str(listener.getsockname()[1])],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, "chain.port" in done.stderr, "Traceback" in done.stderr) == (1, True, False)

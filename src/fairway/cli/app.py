@@ -46,3 +46,9 @@ def main() -> None:
     except FairwayError as error:
         typer.echo(str(error), err=True)
         sys.exit(OUR_FAULT if isinstance(error, IllegalTransition) else FAILED)
+    except OSError as error:
+        typer.echo(f"{error.strerror or error}: {error.filename or 'the system'} [cli.system]", err=True)
+        sys.exit(FAILED)
+    except Exception as error:  # noqa: BLE001 - a traceback helps nobody who only runs a command
+        typer.echo(f"our own fault, please report it: {error!r} [cli.fault]", err=True)
+        sys.exit(OUR_FAULT)

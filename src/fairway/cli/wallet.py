@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fairway.client.keystore import Keystore
+from fairway.errors import Unavailable
 from fairway.ton.wallet import Wallet
 
 __all__ = ["app"]
@@ -30,6 +31,8 @@ KeystorePath = Annotated[Path, typer.Argument(help="The keystore file.", dir_oka
 @app.command()
 def create(path: KeystorePath) -> None:
     """Make a new keystore; an existing file is never touched."""
+    if path.exists():
+        raise Unavailable("keystore.exists", f"{path} exists; a keystore is never overwritten")
     passphrase = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
     _describe(Keystore.create(path, passphrase))
     typer.echo(f"Keep a copy of {path} and its passphrase: nobody else can restore them.")
@@ -38,6 +41,8 @@ def create(path: KeystorePath) -> None:
 @app.command()
 def show(path: KeystorePath) -> None:
     """Open a keystore and show its wallet's key and addresses."""
+    if not path.exists():
+        raise Unavailable("keystore.missing", f"there is no keystore at {path}")
     passphrase = typer.prompt("Passphrase", hide_input=True)
     _describe(Keystore.open(path, passphrase))
 
