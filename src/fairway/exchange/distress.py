@@ -16,6 +16,7 @@ from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Dodge, Venue, owner_of
 from fairway.risk.deleverage import Candidate, allocate, score
 from fairway.risk.liquidation import bankruptcy_price
+from fairway.risk.position import Position
 from fairway.units import TICK_BOUND
 
 __all__ = ["drop_orders", "force_out", "liquidate_distressed"]
@@ -39,11 +40,11 @@ def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None
     _note_dodge(venue, channel_id, market)
     drop_orders(venue, turn, channel_id, market, "liquidated")
     bound = _bankruptcy(venue, channel_id, market)
-    _into_book(venue, turn, channel_id, market, bound, "liquidation")
+    _into_book(venue, turn, channel_id, market, bound)
     held = venue.accounts[channel_id].positions.get(market)
     mark = venue.rounds[market].mark
     if held is not None and (mark <= bound if held.position.s > 0 else mark >= bound):
-        _deleverage(venue, turn, channel_id, market, bound, "liquidation")
+        _deleverage(venue, turn, channel_id, market, bound)
 
 
 def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
@@ -55,10 +56,16 @@ def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
 
 
 def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
-    """Close what a disputed channel still holds: at the book, and what it does not take against others at mark."""
-    _into_book(venue, turn, channel_id, market, _bankruptcy(venue, channel_id, market), "dispute")
-    if market in venue.accounts[channel_id].positions:
-        _deleverage(venue, turn, channel_id, market, venue.rounds[market].mark, "dispute")
+    """End what a disputed channel still holds as its condition does on chain: whole, at the mark, never at the book.
+
+    One close, so that it is rounded once; those opposite are deleveraged at the same mark under the same match.
+    """
+    position, mark = venue.accounts[channel_id].positions[market].position, venue.rounds[market].mark
+    match_id = venue.next_match()
+    for name, lots in _opposite(venue, position, market):
+        _forced(venue, turn, name, market, match_id, lots, mark, "deleverage")
+        venue.counts.deleverages += 1
+    _forced(venue, turn, channel_id, market, match_id, position.lots, mark, "dispute")
 
 
 def drop_orders(venue: Venue, turn: Turn, channel_id: bytes, market: int | None, reason: str) -> None:
@@ -78,10 +85,11 @@ def _bankruptcy(venue: Venue, channel_id: bytes, market: int) -> int:
     return bound
 
 
-def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: int, reason: str) -> None:
+def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: int) -> None:
+    """Close a liquidated position against the book at `bound` or better, until it is in distress no more."""
     account, book = venue.accounts[channel_id], venue.books[market]
     while (held := account.positions.get(market)) is not None:
-        if reason == "liquidation" and not account.is_distressed(market):
+        if not account.is_distressed(market):
             return
         buy = held.position.s < 0
         makers = book.walk(buy=buy, limit=bound)
@@ -90,31 +98,46 @@ def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: 
             return
         lots, price = min(held.position.lots, maker.lots), maker.price
         match_id, _ = fill_against(venue, turn, maker, lots, FORCED_ORDER)
-        _forced(venue, turn, channel_id, market, match_id, lots, price, reason)
+        _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
         turn.effects.append(Print(market, match_id, price, lots, buy, turn.at_ms))
 
 
-def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int, reason: str) -> None:
-    """Close the rest at `price` against those opposite, pro rata by risk."""
+def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int) -> None:
+    """Close the rest of a liquidated position at `price` against those opposite, pro rata by risk."""
     position = venue.accounts[channel_id].positions[market].position
-    contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
-    opposite = {
-        owner_of(name): name
-        for name, account in venue.accounts.items()
-        if (held := account.positions.get(market)) is not None and held.position.s == -position.s
-    }
-    candidates = [
-        Candidate(owner, held.lots, score(contract, held, newest.mark, newest.funding))
-        for owner, name in opposite.items()
-        for held in [venue.accounts[name].positions[market].position]
-    ]
-    for owner, lots in allocate(candidates, position.lots):
-        if reason == "liquidation" and not venue.accounts[channel_id].is_distressed(market):
+    for name, lots in _opposite(venue, position, market):
+        if not venue.accounts[channel_id].is_distressed(market):
             return
         match_id = venue.next_match()
-        _forced(venue, turn, opposite[owner], market, match_id, lots, price, "deleverage")
-        _forced(venue, turn, channel_id, market, match_id, lots, price, reason)
+        _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
+        _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
         venue.counts.deleverages += 1
+
+
+def _opposite(venue: Venue, position: Position, market: int) -> list[tuple[bytes, int]]:
+    """Who stands opposite to take `position.lots`, pro rata by risk, and how much of it each.
+
+    Who is leaving alone comes last: his own exit round prices what he holds.
+    """
+    contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
+    left: int = position.lots
+    taken: list[tuple[bytes, int]] = []
+    for leaving in (False, True):
+        held = {
+            owner_of(name): (name, held.position)
+            for name, account in venue.accounts.items()
+            if (held := account.positions.get(market)) is not None
+            and held.position.s == -position.s
+            and (name in venue.disputes) == leaving
+        }
+        candidates = [
+            Candidate(owner, each.lots, score(contract, each, newest.mark, newest.funding))
+            for owner, (_, each) in held.items()
+        ]
+        lots = min(left, sum(candidate.lots for candidate in candidates))
+        taken += [(held[owner][0], share) for owner, share in allocate(candidates, lots)] if lots else []
+        left -= lots
+    return taken
 
 
 def _forced(

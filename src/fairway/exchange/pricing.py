@@ -46,7 +46,7 @@ def check_round(newest: OracleRound | None, signed: OracleRound) -> None:
 
 
 def price(venue: Venue, turn: Turn, event: Priced) -> None:
-    """Take the round, then: expiries, triggers, liquidations, the end of disputes, and debts that were not signed."""
+    """Take the round, then: expiries, triggers, the end of disputes, liquidations, and debts that were not signed."""
     venue.rules.listing(event.market)
     signed = round_of(venue.rules.network, event)
     check_round(venue.rounds.get(event.market), signed)
@@ -54,10 +54,10 @@ def price(venue: Venue, turn: Turn, event: Priced) -> None:
     venue.rounds[event.market], venue.priced[event.market] = signed, event
     _expire(venue, turn, event.market)
     fire_triggers(venue, turn, event.market)
-    liquidate_distressed(venue, turn, event.market)
     for channel_id, exit_ms in venue.disputes.items():
         if signed.at_ms >= exit_ms and event.market in venue.accounts[channel_id].positions:
             force_out(venue, turn, channel_id, event.market)
+    liquidate_distressed(venue, turn, event.market)
     _call_debts(venue, turn, before, event)
 
 
