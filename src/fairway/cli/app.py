@@ -10,7 +10,7 @@ import sys
 import typer
 
 from fairway import __version__
-from fairway.cli import chain, wallet
+from fairway.cli import chain, wallet, zkvm
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
 from fairway.cli.serve import serve
@@ -31,6 +31,7 @@ app.command()(serve)
 app.command("audit")(audit_folder)
 app.add_typer(chain.app)
 app.add_typer(wallet.app)
+app.add_typer(zkvm.app)
 
 
 @app.command()

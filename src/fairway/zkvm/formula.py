@@ -5,14 +5,15 @@ A string pushed without a name is shown by its first four bytes; an allocated wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from fairway.zkvm.checker import infer
+from fairway.zkvm.op import Op
 from fairway.zkvm.program import Instruction
 from fairway.zkvm.types import Type
 
-__all__ = ["formulas"]
+__all__ = ["formulas", "stacks"]
 
 _OR, _AND, _SUM, _PRODUCT, _ATOM = range(5)
 
@@ -35,9 +36,24 @@ def formulas(instructions: Sequence[Instruction], inputs: Sequence[str] = ()) ->
     """
     infer(instructions, [Type.STRING] * len(inputs))
     writer = _Writer([_Term(name) for name in inputs])
-    for op, operand in instructions:
-        writer.step(op.name, operand)
+    for instruction in instructions:
+        writer.step(instruction)
     return writer.lines
+
+
+def stacks(
+    instructions: Sequence[Instruction], inputs: Sequence[str] = ()
+) -> Iterator[tuple[Instruction, tuple[tuple[Type, str], ...]]]:
+    """Each instruction with the stack it leaves, bottom first, as types and texts. Nothing is run.
+
+    Errors: `InvalidMessage` at the first instruction that does not type-check, after those before it.
+    """
+    types: tuple[Type, ...] = (Type.STRING,) * len(inputs)
+    writer = _Writer([_Term(name) for name in inputs])
+    for instruction in instructions:
+        types = infer((instruction,), types)
+        writer.step(instruction)
+        yield instruction, tuple(zip(types, writer.texts(), strict=True))
 
 
 class _Writer:
@@ -48,8 +64,12 @@ class _Writer:
         self._wires = 0
         self.lines: list[str] = []
 
-    def step(self, name: str, operand: object) -> None:
-        match name, operand:
+    def texts(self) -> list[str]:
+        return [term.text for term in self._stack]
+
+    def step(self, instruction: Instruction) -> None:
+        op, operand = instruction
+        match op.name, operand:
             case "push" | "program", str() | bytes():
                 self._stack.append(_Term(operand if isinstance(operand, str) else f"0x{operand[:4].hex()}"))
             case "drop", _:
@@ -65,11 +85,19 @@ class _Writer:
                 self.lines.append(f"0 ≤ {self._stack[-1].text} < 2⁶⁴")
             case "verify", _:
                 self.lines.append(self._stack.pop().text)
-            case _ if name in _UNARY:
-                self._stack.append(_UNARY[name](self._stack.pop()))
-            case _ if name in _BINARY:
-                right, left = self._stack.pop(), self._stack.pop()
-                self._stack.append(_BINARY[name](left, right))
+            case _:
+                taken = [self._stack.pop() for _ in op.takes or ()]
+                self._stack += _written(op, taken[::-1])
+
+
+def _written(op: Op, taken: list[_Term]) -> list[_Term]:
+    """What `op` gives: a formula's own sign where there is one, else a call by name."""
+    if op.name in _SILENT:
+        return taken
+    if op.name in _SIGNS:
+        return [_SIGNS[op.name](*taken)]
+    call = _Term(f"{op.name}({', '.join(term.text for term in taken)})")
+    return [call for _ in op.gives or ()]
 
 
 def _add(left: _Term, right: _Term) -> _Term:
@@ -82,11 +110,10 @@ def _neg(term: _Term) -> _Term:
     return _Term(f"−{term.within(_ATOM if term.text.startswith('−') else _PRODUCT)}", _PRODUCT)
 
 
-_UNARY: dict[str, Callable[[_Term], _Term]] = {
+_SILENT = frozenset({"scalar", "commit", "expr"})
+_SIGNS: dict[str, Callable[..., _Term]] = {
     "neg": _neg,
     "not": lambda term: _Term(f"not ({term.text})"),
-}
-_BINARY: dict[str, Callable[[_Term, _Term], _Term]] = {
     "add": _add,
     "mul": lambda left, right: _Term(f"{left.within(_PRODUCT)}·{right.within(_PRODUCT)}", _PRODUCT),
     "eq": lambda left, right: _Term(f"{left.text} = {right.text}"),
