@@ -1,85 +1,20 @@
 """A user's money from his wallet into a channel and back, on a chain with the real contracts."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
-from client_stage import MARK, MARKET, NETWORK, ORACLES, WITHIN_S, stage
+from client_stage import MARK, MARKET, NETWORK, ORACLES
+from onchain_stage import market, rich, shown
 
-from fairway.chain.local import LocalChain
-from fairway.chain.purse import Purse
-from fairway.client.claims import Exit
-from fairway.client.keystore import Keystore
-from fairway.client.store import Store
-from fairway.client.user import User
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import Rejected
-from fairway.exchange import event, wire
+from fairway.exchange import wire
+from fairway.exchange.claims import Exit
 from fairway.exchange.terms import OracleRound
-from fairway.service.deploy import Charter, deploy
-from fairway.service.keys import Keyring
 from fairway.units import TON
 
 DAY_S = 86_400
-
-
-@asynccontextmanager
-async def market(folder):
-    """A chain with a vault on it, a service over both, and a maker of users with 1,000 TON each."""
-    chain, keyring = LocalChain(), Keyring.open(folder / "service")
-    await chain.fund(Purse(chain, keyring.operator(), NETWORK).address, 20_000 * TON)
-    charter = Charter(NETWORK, [keys.public_key(seed) for seed in ORACLES], 2)
-    vault = await deploy(chain, keyring, charter, folder / "venue")
-    async with asyncio.timeout(WITHIN_S), stage(folder, vault) as service:
-        yield chain, service
-
-
-class Person:
-    """A user's machine: his folder outlives his process."""
-
-    def __init__(self, chain, service, name):
-        self.chain, self.service = chain, service
-        self.keystore = Keystore(keys.derive_seed(b"person", name))
-        self.path = service.folder / f"{name}.sqlite"
-
-    @asynccontextmanager
-    async def at_work(self):
-        store = Store(self.path)
-        known = store.channels()
-        user = User(
-            self.service.venue,
-            self.chain,
-            store,
-            self.keystore,
-            known[-1] if known else None,
-            clock_ms=lambda: self.service.now_ms,
-        )
-        try:
-            async with user:
-                yield user
-        finally:
-            store.close()
-
-
-async def shown(service, user):
-    """The service sees the deposit on the chain too."""
-    seen = await user.onchain.channel()
-    await service.sequencer.submit(
-        event.Funded(
-            at_ms=0,
-            channel_id=user.session.side.channel_id,
-            deposit_a=seen.deposit_a,
-            deposit_b=seen.deposit_b,
-            transaction=bytes(32),
-        )
-    )
-
-
-async def rich(chain, service, name):
-    person = Person(chain, service, name)
-    await chain.fund(Purse(chain, person.keystore.wallet(), NETWORK).address, 1_000 * TON)
-    return person
 
 
 async def test_a_deposit_is_in_the_channel_on_both_sides_and_comes_home_whole(tmp_path):

@@ -16,10 +16,10 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
-from fairway.client.claims import Exit, position_claims
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import event
+from fairway.exchange.claims import Exit, Paper, claim
 from fairway.ton import vault_messages as vault
 from fairway.ton.channel_view import GETTER as CHANNEL_GETTER
 from fairway.ton.channel_view import ChannelView, read_channel
@@ -140,7 +140,9 @@ class OnChain:
     async def claim(self, exits: Mapping[int, Exit]) -> None:
         """After the quarantine: have the channel value the open positions in the markets of `exits`."""
         before = await self.channel()
-        told = self._side.tell(position_claims(self._side.replica, exits))
+        replica = self._side.replica
+        paper = Paper(replica.rules.network, exits)
+        told = self._side.tell(claim(replica.channel.channel_id, replica.channel.b_conditionals, paper, by_a=False))
         await self._purse.send(Transfer(self.address, MARGIN, codec.encode(told)))
 
         async def valued() -> bool | None:

@@ -15,12 +15,12 @@ from typing import Self
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
-from fairway.client.claims import Exit
 from fairway.client.keystore import Keystore
 from fairway.client.onchain import OnChain
 from fairway.client.session import Notice, Session, Venue, now_ms
 from fairway.client.store import Store
 from fairway.errors import FairwayError
+from fairway.exchange.claims import Exit
 
 __all__ = ["User"]
 

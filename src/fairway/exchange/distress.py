@@ -11,7 +11,7 @@ from fairway.channel.phase import TRADING
 from fairway.exchange.change import Forced
 from fairway.exchange.closing import close_position
 from fairway.exchange.effect import Print
-from fairway.exchange.trading import drop, fill_against, post, reconcile
+from fairway.exchange.trading import drop, fill_against, next_maker, post, reconcile
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Dodge, Venue, owner_of
 from fairway.risk.deleverage import Candidate, allocate, score
@@ -27,13 +27,14 @@ FORCED_ORDER = bytes(32)
 
 def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
     """Liquidate every position in `market` that the newest mark puts below its maintenance margin."""
-    for channel_id in [name for name, account in venue.accounts.items() if account.is_distressed(market)]:
-        if venue.accounts[channel_id].is_distressed(market):
-            venue.counts.liquidations += channel_id not in venue.liquidating
-            venue.liquidating.add(channel_id)
+    accounts, liquidating = venue.accounts, venue.liquidating
+    for channel_id in [name for name in venue.holders[market] if accounts[name].is_distressed(market)]:
+        if accounts[channel_id].is_distressed(market):
+            venue.counts.liquidations += (market, channel_id) not in liquidating
+            liquidating.add((market, channel_id))
             _liquidate(venue, turn, channel_id, market)
-        if not venue.accounts[channel_id].positions:
-            venue.liquidating.discard(channel_id)
+    for each in [each for each in liquidating if each[0] == market and not accounts[each[1]].is_distressed(market)]:
+        liquidating.discard(each)
 
 
 def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
@@ -58,12 +59,15 @@ def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
 def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
     """End what a disputed channel still holds as its condition does on chain: whole, at the mark, never at the book.
 
-    One close, so that it is rounded once; those opposite are deleveraged at the same mark under the same match.
+    One close, so that it is rounded once; those opposite are deleveraged at the same mark, but none beyond his
+    bankruptcy price: what is left then is the pool's loss, as a bad debt is.
     """
     position, mark = venue.accounts[channel_id].positions[market].position, venue.rounds[market].mark
     match_id = venue.next_match()
     for name, lots in _opposite(venue, position, market):
-        _forced(venue, turn, name, market, match_id, lots, mark, "deleverage")
+        bound = _bankruptcy(venue, name, market)
+        price = min(mark, bound) if position.s > 0 else max(mark, bound)
+        _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
         venue.counts.deleverages += 1
     _forced(venue, turn, channel_id, market, match_id, position.lots, mark, "dispute")
 
@@ -87,13 +91,12 @@ def _bankruptcy(venue: Venue, channel_id: bytes, market: int) -> int:
 
 def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: int) -> None:
     """Close a liquidated position against the book at `bound` or better, until it is in distress no more."""
-    account, book = venue.accounts[channel_id], venue.books[market]
+    account = venue.accounts[channel_id]
     while (held := account.positions.get(market)) is not None:
         if not account.is_distressed(market):
             return
         buy = held.position.s < 0
-        makers = book.walk(buy=buy, limit=bound)
-        maker = next((resting for resting in makers if resting.owner != owner_of(channel_id)), None)
+        maker = next_maker(venue, turn, market, buy=buy, limit=bound)
         if maker is None:
             return
         lots, price = min(held.position.lots, maker.lots), maker.price
@@ -103,9 +106,12 @@ def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: 
 
 
 def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int) -> None:
-    """Close the rest of a liquidated position at `price` against those opposite, pro rata by risk."""
+    """Close the rest of a liquidated position at `price` against those opposite, pro rata by risk.
+
+    Who would be bankrupt at that price himself is spared; what finds nobody waits for the next round.
+    """
     position = venue.accounts[channel_id].positions[market].position
-    for name, lots in _opposite(venue, position, market):
+    for name, lots in _opposite(venue, position, market, price):
         if not venue.accounts[channel_id].is_distressed(market):
             return
         match_id = venue.next_match()
@@ -114,21 +120,22 @@ def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price:
         venue.counts.deleverages += 1
 
 
-def _opposite(venue: Venue, position: Position, market: int) -> list[tuple[bytes, int]]:
+def _opposite(venue: Venue, position: Position, market: int, price: int | None = None) -> list[tuple[bytes, int]]:
     """Who stands opposite to take `position.lots`, pro rata by risk, and how much of it each.
 
-    Who is leaving alone comes last: his own exit round prices what he holds.
+    With `price`, only who can bear it. Who is leaving alone comes last: his own exit round prices what he holds.
     """
     contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
     left: int = position.lots
     taken: list[tuple[bytes, int]] = []
     for leaving in (False, True):
         held = {
-            owner_of(name): (name, held.position)
-            for name, account in venue.accounts.items()
-            if (held := account.positions.get(market)) is not None
-            and held.position.s == -position.s
+            owner_of(name): (name, other)
+            for name in venue.holders[market]
+            for other in [venue.accounts[name].positions[market].position]
+            if other.s == -position.s
             and (name in venue.disputes) == leaving
+            and (price is None or (price - _bankruptcy(venue, name, market)) * other.s >= 0)
         }
         candidates = [
             Candidate(owner, each.lots, score(contract, each, newest.mark, newest.funding))
@@ -144,10 +151,9 @@ def _forced(
     venue: Venue, turn: Turn, channel_id: bytes, market: int, match_id: int, lots: int, price: int, reason: str
 ) -> None:
     """One leg of a match that its owner did not order."""
-    account = venue.accounts[channel_id]
     txid = close_position(venue, turn, channel_id, market, lots, price, reason, FORCED_ORDER)
     change = Forced(market, match_id, lots, price, reason, venue.rounds[market].round, txid, turn.at_ms)
-    outcome = account.apply(change)
+    outcome = venue.change(channel_id, change)
     assert outcome is not None
     post(venue, channel_id, outcome)
     turn.note(channel_id, change)

@@ -12,10 +12,12 @@ from functools import partial
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
+from fairway.channel.conditionals import Conditionals
 from fairway.channel.phase import Phase
-from fairway.channel.state import SignedHalf
+from fairway.channel.state import NO_CONDITIONALS, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
+from fairway.exchange.claims import Paper, claim
 from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PunishDodge, PunishFill, Push, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
@@ -24,8 +26,10 @@ from fairway.exchange.wire import CloseSigned, encode
 from fairway.service.evidence import absolving, dodge_evidence, fill_evidence
 from fairway.service.hub import Hub
 from fairway.service.keys import Keyring
+from fairway.service.papers import Papers
 from fairway.service.sight import channel_sight
 from fairway.ton.cells import Cell
+from fairway.ton.channel_view import GETTER, BodyView, ChannelState, ChannelView, read_channel
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import EVIDENCE_VALUE, read_account
 from fairway.ton.wallet import Transfer
@@ -34,6 +38,7 @@ from fairway.units import TON
 __all__ = ["Errands"]
 
 GAS = TON // 5
+MILLIS = 1000
 PAUSE_S = 0.5
 GRACE_S = 20.0
 """How long a user has to hand in a cooperative close himself before the service does."""
@@ -50,9 +55,11 @@ class Errands:
         self._keyring = keyring
         self._hub = hub
         self._errands: asyncio.Queue[Errand] = asyncio.Queue()
+        self._papers = Papers()
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Take on what `event` asks for."""
+        self._papers.note(event, effects)
         pushes = {effect.channel_id: effect for effect in effects if isinstance(effect, Push)}
         for effect in effects:
             match effect:
@@ -70,6 +77,10 @@ class Errands:
                 case _:
                     pass
         if isinstance(event, Disputed):
+            positions = self._engine.accounts[event.channel_id].positions
+            standing = frozenset(held.key for held in positions.values())
+            self._take_on(partial(self._replace_unknown, event.channel_id))
+            self._take_on(partial(self._settle, event, standing))
             self._take_on(partial(self._finish, event.channel_id))
 
     def _take_on(self, errand: Errand) -> None:
@@ -103,14 +114,87 @@ class Errands:
     # Disputes
 
     async def _challenge(self, challenge: Challenge) -> None:
-        address, signer = self._address(challenge.channel_id), self._signer(challenge.channel_id)
-        sight = await channel_sight(self._chain, address)
+        signer = self._signer(challenge.channel_id)
+        sight = await channel_sight(self._chain, self._address(challenge.channel_id))
         if sight is None or sight.quarantine is None or sight.quarantine.seqno_a >= challenge.a.half.seqno:
             return
         b = SignedHalf(challenge.b, signer.sign(challenge.b.digest()))
-        statement = codec.Challenge(challenge.b.channel_id, challenge.a, b)
-        signed = codec.Signed(by_a=False, signature=signer.sign(statement.digest()), statement=statement)
-        await self._send(address, GAS, codec.encode(signed))
+        await self._tell(challenge.channel_id, codec.Challenge(challenge.b.channel_id, challenge.a, b))
+
+    async def _replace_unknown(self, channel_id: bytes) -> None:
+        """Answer a half of the user whose conditionals we never saw with the newest one that we did.
+
+        Nobody but him could claim what it promises; its beneficiary has the choice, so ours counts, and costs no fine.
+        """
+        channel, view = self._engine.channels[channel_id], await self._view(channel_id)
+        newest_a, newest_b = channel.a, channel.b
+        if view is None or view.quarantine is None or newest_a is None or newest_b is None:
+            return
+        if view.state is not ChannelState.QUARANTINED or view.quarantine.challenged:
+            return
+        if self._is_known(channel_id, view.quarantine.a):
+            return
+        b = SignedHalf(newest_b.half, self._signer(channel_id).sign(newest_b.half.digest()))
+        await self._tell(channel_id, codec.Challenge(channel.channel_id, newest_a, b))
+
+    async def _settle(self, dispute: Disputed, standing: frozenset[int]) -> None:
+        """Once the quarantine is over, have the channel value what the user's half promises.
+
+        What is settled changes the hash that the contract shows, so nothing is claimed again after a restart.
+        """
+        rules, channel_id = self._engine.rules, dispute.channel_id
+        exit_ms = dispute.started_ms + rules.patience_ms
+        settling_ms = dispute.started_ms + rules.quarantine_s * MILLIS
+        await self._until_chain(max(settling_ms, exit_ms) + MILLIS)
+        closing_ms = settling_ms + rules.settling_s * MILLIS
+        while True:
+            view = await self._view(channel_id)
+            if view is None or view.quarantine is None:
+                return
+            promised = self._promises(channel_id).get(view.quarantine.a.conditionals_hash)
+            if promised is None:
+                return
+            paper = self._paper(dispute, standing)
+            has_time = await self._chain.now() * MILLIS < closing_ms - rules.settling_s * MILLIS // 4
+            if not has_time or self._papers.cover(promised, paper.exits):
+                await self._tell(channel_id, claim(view.channel_id, promised, paper, by_a=True))
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    def _paper(self, dispute: Disputed, standing: frozenset[int]) -> Paper:
+        rules, signer = self._engine.rules, self._signer(dispute.channel_id)
+        return Paper(
+            rules.network,
+            self._papers.exits(dispute.started_ms + rules.patience_ms),
+            self._papers.until(dispute.started_ms),
+            standing,
+            {
+                order: (receipt, signer.sign(receipt.digest()))
+                for order, receipt in self._papers.receipts(dispute.channel_id).items()
+                if receipt.at_ms <= dispute.started_ms
+            },
+        )
+
+    def _promises(self, channel_id: bytes) -> dict[bytes, Conditionals]:
+        """Every set of conditionals that a half of the user may commit to, by its hash."""
+        channel = self._engine.channels[channel_id]
+        known = [channel.a_conditionals, *(expected.conditionals for expected in channel.window.values())]
+        return {each.root_hash(): each for each in known if len(each)}
+
+    def _is_known(self, channel_id: bytes, shown: BodyView) -> bool:
+        return shown.conditionals_hash == NO_CONDITIONALS or shown.conditionals_hash in self._promises(channel_id)
+
+    async def _view(self, channel_id: bytes) -> ChannelView | None:
+        address = self._address(channel_id)
+        if (await self._chain.get_account(address)).status != "active":
+            return None
+        return read_channel(await self._chain.run_get(address, GETTER))
+
+    async def _tell(self, channel_id: bytes, statement: codec.Challenge | codec.Settle) -> None:
+        """Send a statement of ours to the channel's contract, signed."""
+        signature = self._signer(channel_id).sign(statement.digest())
+        signed = codec.Signed(by_a=False, signature=signature, statement=statement)
+        await self._send(self._address(channel_id), GAS, codec.encode(signed))
 
     async def _finish(self, channel_id: bytes) -> None:
         """Have the contract pay out once it may: anyone can, and the user may be gone."""
@@ -152,7 +236,7 @@ class Errands:
         return view is not None and match_id in view.liens
 
     async def _until_chain(self, at_ms: int) -> None:
-        while await self._chain.now() * 1000 < at_ms:  # noqa: ASYNC110 - the chain's clock sets no event
+        while await self._chain.now() * MILLIS < at_ms:  # noqa: ASYNC110 - the chain's clock sets no event
             await asyncio.sleep(PAUSE_S)
 
     # What all need

@@ -1,0 +1,66 @@
+"""What the service keeps for disputes: newest rounds of every market, and the newest receipt of each recent order.
+
+Learnt from the journal, live or replayed, and bounded: a dispute is settled within hours of what it is about.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from fairway.channel.conditionals import Conditionals
+from fairway.exchange.claims import Exit, markets
+from fairway.exchange.effect import AnyEffect, Push
+from fairway.exchange.event import AnyEvent, Priced
+from fairway.exchange.terms import Receipt
+
+__all__ = ["Papers"]
+
+ROUNDS = 4096
+ORDERS = 1024
+
+
+class Papers:
+    """Rounds and receipts by market and by channel."""
+
+    def __init__(self) -> None:
+        self._rounds: dict[int, deque[Priced]] = {}
+        self._receipts: dict[bytes, dict[bytes, Receipt]] = {}
+
+    def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
+        """Keep the round of `event`, and the receipts that go out with it."""
+        if isinstance(event, Priced):
+            self._rounds.setdefault(event.market, deque(maxlen=ROUNDS)).append(event)
+        for effect in effects:
+            if isinstance(effect, Push):
+                for receipt in effect.receipts:
+                    self._keep(receipt)
+
+    def _keep(self, receipt: Receipt) -> None:
+        kept = self._receipts.setdefault(receipt.channel_id, {})
+        kept.pop(receipt.order, None)
+        kept[receipt.order] = receipt
+        if len(kept) > ORDERS:
+            del kept[next(iter(kept))]
+
+    def exits(self, moment_ms: int) -> dict[int, Exit]:
+        """By market: the two consecutive rounds around `moment_ms`, where both are there."""
+        found = {}
+        for market, rounds in self._rounds.items():
+            for before, after in pairwise(rounds):
+                if before.round_ms < moment_ms <= after.round_ms and after.round == before.round + 1:
+                    found[market] = Exit(before, after)
+        return found
+
+    def until(self, moment_ms: int) -> list[Priced]:
+        """Every round kept that is no later than `moment_ms`."""
+        return [each for rounds in self._rounds.values() for each in rounds if each.round_ms <= moment_ms]
+
+    def receipts(self, channel_id: bytes) -> Mapping[bytes, Receipt]:
+        """The newest receipt of each order of a channel, by the order's hash."""
+        return self._receipts.get(channel_id, {})
+
+    def cover(self, promised: Conditionals, exits: Mapping[int, Exit]) -> bool:
+        """Whether every market that `promised` holds a position in has its exit."""
+        return markets(promised) <= exits.keys()

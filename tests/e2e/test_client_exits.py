@@ -1,0 +1,107 @@
+"""Who leaves alone with something open: the chain pays exactly what the engine's ledger says, whichever side claims."""
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import pytest
+from client_stage import MARK, MARKET
+from onchain_stage import market, rich
+
+from fairway.channel.phase import Phase
+from fairway.client.wish import Wish
+from fairway.exchange.claims import Exit
+from fairway.exchange.terms import PositionTerms
+from fairway.service.errands import Errands
+from fairway.service.watch import Watch
+from fairway.units import TON
+
+FUNDING = 98_765
+LOTS = 1_000
+
+
+@asynccontextmanager
+async def staffed(folder):
+    """A market whose service watches its chain and runs its errands."""
+    async with market(folder) as (chain, service):
+        watch = Watch(chain, service.engine, service.sequencer.submit)
+        errands = Errands(chain, service.engine, service.keyring, service.hub)
+
+        def note(happened, effects):
+            watch.note(happened, effects)
+            errands.note(happened, effects)
+
+        service.note = note
+        tasks = [asyncio.create_task(each.run()) for each in (watch, errands)]
+        try:
+            yield chain, service
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+async def until(holds):
+    while not holds():  # noqa: ASYNC110 - the engine sets no event
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def opened(chain, service, *names):
+    """Users at work, each with 100 TON in a channel that the service has seen funded."""
+    people = [await rich(chain, service, name) for name in names]
+    async with AsyncExitStack() as stack:
+        users = [await stack.enter_async_context(person.at_work()) for person in people]
+        for user in users:
+            await user.deposit(100 * TON)
+            await until(lambda user=user: service.engine.channels[user.session.side.channel_id].phase is Phase.OPEN)
+        yield users
+
+
+async def exit_rounds(chain, service, user, mark):
+    """The rounds just before and at the exit moment of the channel that `user` is leaving."""
+    channel_id = user.session.side.channel_id
+    await until(lambda: service.engine.channels[channel_id].phase is Phase.QUARANTINED)
+    started = (await user.onchain.channel()).quarantine.started_at
+    moment_ms = started * 1000 + service.engine.rules.patience_ms
+    rounds = []
+    for at_ms, shown in ((moment_ms - 1, MARK), (moment_ms, mark)):
+        service.now_ms = at_ms - 1_000
+        rounds.append(service.priced(shown, funding=FUNDING))
+        await service.sequencer.submit(rounds[-1])
+    return Exit(*rounds)
+
+
+@pytest.mark.parametrize("mark", [MARK - 1_001, MARK + 1_003])
+@pytest.mark.parametrize("long", [True, False])
+async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_nano(tmp_path, mark, long):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, not long, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, long, LOTS, MARK, leverage=10))
+        channel_id = alice.session.side.channel_id
+        account, channel = service.engine.accounts[channel_id], service.engine.channels[channel_id]
+        held, agreed = account.positions[MARKET].terms, account.balance
+        assert isinstance(held, PositionTerms)
+        await alice.leave()
+        shown = await exit_rounds(chain, service, alice, mark)
+        assert not account.positions
+        wins = (mark > MARK) == long
+        assert (account.balance > agreed) == wins
+        owed = account.balance
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        if wins:
+            await alice.claim({MARKET: shown})
+        else:
+            await until_sent(alice)
+        await chain.advance(service.engine.rules.settling_s + 2)
+        await until(lambda: channel.phase is Phase.CLOSED)
+        assert account.withdrawn == owed
+        assert service.engine.venue.recovered == 0, "nothing is left to insurance, and nothing is missing"
+        await service.sequencer.ask(service.engine.venue.check)
+
+
+async def until_sent(user):
+    """Wait until the service has had the user's promises settled."""
+    before = (await user.onchain.channel()).quarantine
+    while (await user.onchain.channel()).quarantine == before:  # noqa: ASYNC110 - nor does the chain
+        await asyncio.sleep(0.05)
