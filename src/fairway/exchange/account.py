@@ -24,12 +24,12 @@ from fairway.exchange.conditions import chain_conditional, order_conditional, po
 from fairway.exchange.rules import Requirement, Rules
 from fairway.exchange.terms import Kind, OracleRound, OrderTerms, PositionTerms
 from fairway.market.instrument import check_count
-from fairway.risk.contract import fee, fill_cost
+from fairway.risk.contract import fee, fill_cost, notional
 from fairway.risk.liquidation import liquidation_fee, liquidation_price
-from fairway.risk.margin import is_liquidatable
+from fairway.risk.margin import is_liquidatable, tier_at
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import TICK_BOUND, share_down
+from fairway.units import MILLION, TICK_BOUND, check_lots, share_down
 
 __all__ = ["Account", "Held", "LiveOrder", "Outcome"]
 
@@ -54,12 +54,27 @@ class LiveOrder:
     @property
     def reserved(self) -> int:
         """What of the reserve the unfilled rest still holds."""
-        return self.requirement.reserve - share_down(self.requirement.reserve, self.lots, self.terms.lots)
+        return self.requirement.reserve - self.margin_of(self.lots) - self.fees_of(self.lots)
+
+    def margin_of(self, lots: int) -> int:
+        """The margin that the first `lots` bring along."""
+        return share_down(self.requirement.margin, lots, self.terms.lots)
+
+    def fees_of(self, lots: int) -> int:
+        """What is reserved for the fees of the first `lots`."""
+        return share_down(self.requirement.fees, lots, self.terms.lots)
 
     def margin_for(self, lots: int) -> int:
-        """The margin the next `lots` bring along; the parts of an order add up to its whole margin exactly."""
-        margin, whole = self.requirement.margin, self.terms.lots
-        return share_down(margin, self.lots + lots, whole) - share_down(margin, self.lots, whole)
+        """The margin the next `lots` bring along; the parts of an order add up to its whole margin exactly.
+
+        So do the reserves for fees, and both together are what the fill frees: what it posts and costs is always there.
+        """
+        return self.margin_of(self.lots + lots) - self.margin_of(self.lots)
+
+    def fee_for(self, lots: int, charged: int) -> int:
+        """Of the fee (or rebate) `charged` on the next `lots`, what their part of the reserve allows."""
+        most = self.fees_of(self.lots + lots) - self.fees_of(self.lots)
+        return max(-most, min(charged, most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,7 @@ class Outcome(NamedTuple):
     """What a fill or forced close moved: `fee` (negative is a rebate) for `reason`, what it closed and what it opened.
 
     `cost` is the fill's own cost at its price, `opened` what was added to a position (lots, cost, base, margin).
+    `beyond` is what the close won above its cap, which nobody promised.
     """
 
     fee: int
@@ -82,6 +98,7 @@ class Outcome(NamedTuple):
     cost: int
     closure: Closure | None
     opened: Position | None
+    beyond: int
 
 
 @dataclass(slots=True)
@@ -115,6 +132,11 @@ class Account:
         """What a new order may reserve."""
         return self.balance - self.posted - self.reserved - self.rules.fine
 
+    def signed_lots(self, market: int) -> int:
+        """The lots held in `market`: positive long, negative short."""
+        held = self.positions.get(market)
+        return held.position.s * held.position.lots if held is not None else 0
+
     def expected(self) -> Expected:
         """What A's half must say when it cites B's half of this moment."""
         return Expected(self.due, self.a_conditionals)
@@ -124,13 +146,14 @@ class Account:
     def check_orders(self, orders: list[OrderTerms], drops: list[int], now_ms: int) -> None:
         """Whether these orders may be added once `drops` are gone; `Rejected` says why not. Changes nothing."""
         room = self.available
+        gone = set(drops)
+        if len(gone) != len(drops):
+            raise Rejected("order.unknown", "an order is dropped twice")
         for key in drops:
             if key not in self.orders:
                 raise Rejected("order.unknown", "there is no such live order", key=key)
             room += self.orders[key].reserved
-        if len(set(drops)) != len(drops):
-            raise Rejected("order.unknown", "an order is dropped twice")
-        self._check_count(orders, drops)
+        self._check_count(orders, gone)
         next_key = self.next_key
         for terms in orders:
             self.rules.check_terms(terms, now_ms)
@@ -139,14 +162,43 @@ class Account:
             self._check_reduce_only(terms)
             next_key += 1
             room -= terms.reserve
+        self._check_exposure(orders, gone)
         if orders and room < 0:
             raise Rejected("order.margin", "the available balance does not cover the order", missing=-room)
 
-    def _check_count(self, orders: list[OrderTerms], drops: list[int]) -> None:
+    def _check_count(self, orders: list[OrderTerms], drops: set[int]) -> None:
         for market in {terms.market for terms in orders}:
             live = sum(order.terms.market == market for key, order in self.orders.items() if key not in drops)
             added = sum(terms.market == market for terms in orders)
             check_count(self.rules.listing(market).instrument, live + added - 1)
+
+    def _check_exposure(self, orders: list[OrderTerms], drops: set[int]) -> None:
+        """What the account would hold if all its orders of one side filled lies in a bracket that allows the leverage.
+
+        Not each order alone: many small ones would add up to a position that is under its maintenance at once.
+        """
+        added: dict[tuple[int, bool], int] = {}
+        for terms in orders:
+            if terms.reduce_only:
+                continue
+            side = terms.market, terms.buy
+            lots = added[side] = added.get(side, 0) + terms.lots
+            contract = self.rules.listing(terms.market).contract
+            whole = check_lots(lots + self._reachable(side, drops))
+            tier = tier_at(contract, notional(contract, whole, terms.limit_tick))
+            if terms.leverage * tier.initial > MILLION:
+                raise Rejected("order.leverage", "a position of this size allows less leverage", lots=whole)
+
+    def _reachable(self, side: tuple[int, bool], drops: set[int]) -> int:
+        """The lots of one side of a market that are held, or would be by live orders."""
+        market, buy = side
+        held = self.positions.get(market)
+        live = sum(
+            order.left
+            for key, order in self.orders.items()
+            if (order.terms.market, order.terms.buy) == side and not order.terms.reduce_only and key not in drops
+        )
+        return live + (held.position.lots if held is not None and (held.position.s > 0) == buy else 0)
 
     def _check_reduce_only(self, terms: OrderTerms) -> None:
         if not terms.reduce_only:
@@ -212,17 +264,19 @@ class Account:
         if terms.kind == Kind.TRIGGER and not order.triggered:
             raise IllegalTransition("account.fill", "a fill of an order that still waits", key=change.key)
         contract = self.rules.listing(terms.market).contract
-        charged = fee(contract, change.lots, change.price, taker=change.taker)
+        charged = order.fee_for(change.lots, fee(contract, change.lots, change.price, taker=change.taker))
         s = 1 if terms.buy else -1
-        closing = self._closing_lots(terms.market, s, change.lots)
+        closing = self.closing_lots(terms.market, s, change.lots)
         closure = self._close(terms.market, closing, change.price, change.txid, change.at_ms) if closing else None
         added = self._open(order, s, change.lots - closing, change) if change.lots > closing else None
         self._charge(charged)
-        outcome = Outcome(charged, "fee", fill_cost(contract, s, change.lots, change.price), closure, added)
+        cost = fill_cost(contract, s, change.lots, change.price)
+        outcome = Outcome(charged, "fee", cost, closure, added, self._beyond(closure))
         self._progress(order, change.lots, outcome)
         return outcome
 
-    def _closing_lots(self, market: int, s: int, lots: int) -> int:
+    def closing_lots(self, market: int, s: int, lots: int) -> int:
+        """How many of `lots` bought (`s` = 1) or sold (-1) would close what is held in `market`."""
         held = self.positions.get(market)
         return min(lots, held.position.lots) if held is not None and held.position.s != s else 0
 
@@ -246,13 +300,17 @@ class Account:
         closure = closed(position, contract, lots, price, self.rounds[market].funding)
         self.posted -= closure.margin
         if closure.profit >= 0:
-            self.earned += closure.payment
+            self.earned += closure.payment - self._beyond(closure)
         else:
             self.due += closure.payment
         self._carry_position(market, closure.rest, at_ms)
         if txid:
             self._link(txid)
         return closure
+
+    def _beyond(self, closure: Closure | None) -> int:
+        """What a close won above the cap of the margin it releases: side B promised no more, here and on chain."""
+        return max(0, closure.profit - self.rules.cap(closure.margin)) if closure is not None else 0
 
     def _force(self, change: Forced) -> Outcome:
         held = self.positions.get(change.market)
@@ -262,9 +320,11 @@ class Account:
         contract, s = self.rules.listing(change.market).contract, -held.position.s
         charged = 0
         if change.reason == "liquidation":
-            charged = liquidation_fee(contract, change.lots, change.price, closure.available)
+            kept = closure.available - self._beyond(closure)
+            charged = liquidation_fee(contract, change.lots, change.price, kept)
         self._charge(charged)
-        return Outcome(charged, "liquidation_fee", fill_cost(contract, s, change.lots, change.price), closure, None)
+        cost = fill_cost(contract, s, change.lots, change.price)
+        return Outcome(charged, "liquidation_fee", cost, closure, None, self._beyond(closure))
 
     def _charge(self, nano: int) -> None:
         if nano >= 0:

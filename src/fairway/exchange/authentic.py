@@ -20,8 +20,16 @@ def authenticate(venue: Venue, event: AnyEvent) -> None:
 
     What the shell observed itself (the chain, its provers) carries no signature; the audit checks it against the chain
     and the proofs.
-    Errors: `InvalidSignature`, `WeakKey`, `InvalidMessage`; `Rejected` for a channel or half that is not there.
+    Errors: `InvalidSignature`, `WeakKey`, `InvalidMessage` (`event.width` where a number does not fit its cell);
+    `Rejected` for a channel or half that is not there.
     """
+    try:
+        _authenticate(venue, event)
+    except OverflowError as error:
+        raise InvalidMessage("event.width", f"a number does not fit its place: {error}") from None
+
+
+def _authenticate(venue: Venue, event: AnyEvent) -> None:
     match event:
         case Opened():
             _opened(venue, event)

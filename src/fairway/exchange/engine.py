@@ -34,12 +34,16 @@ from fairway.exchange.event import (
     Proved,
     RateSet,
 )
+from fairway.exchange.ledger import HOUSE
 from fairway.exchange.pricing import price
 from fairway.exchange.proposals import propose
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
 
 __all__ = ["Engine"]
+
+RECOUNT_EVERY = 4096
+"""Events between two counts of everything; in between, each event checks what it touched."""
 
 _canonical = msgspec.msgpack.Encoder().encode
 
@@ -100,9 +104,10 @@ class Engine:
         except Rejected as refusal:
             # Every rule was asked before anything changed; a half that cannot be made now is our own fault.
             raise IllegalTransition("engine.push", f"a half cannot be made: {refusal}") from refusal
-        self.venue.ledger.settle_event()
-        self.venue.check()
+        _check(self.venue, turn)
         self.applied += 1
+        if self.applied % RECOUNT_EVERY == 0:
+            self.venue.check()
         return turn.effects + pushes
 
     def _found(self, event: Founded) -> None:
@@ -139,6 +144,11 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901 
             venue.finish_epoch(event.first, event.last)
         case Founded():
             raise IllegalTransition("engine.founded", "the venue is founded once")
+
+
+def _check(venue: Venue, turn: Turn) -> None:
+    moved = {end for transfer in venue.ledger.settle_event() for end in (transfer.debit, transfer.credit)}
+    venue.check_touched({bytes.fromhex(name) for name in moved.difference(HOUSE)} | turn.changes.keys())
 
 
 def _push(venue: Venue, turn: Turn) -> list[AnyEffect]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fairway.errors import IllegalTransition
 from fairway.units import NANO_BOUND
 
-__all__ = ["BOND", "FEES", "INSURANCE", "OPERATOR", "POOL", "WORLD", "Ledger", "Transfer", "user"]
+__all__ = ["BOND", "FEES", "HOUSE", "INSURANCE", "OPERATOR", "POOL", "WORLD", "Ledger", "Transfer", "user"]
 
 WORLD = "world"
 POOL = "pool"
@@ -21,6 +21,9 @@ INSURANCE = "insurance"
 FEES = "fees"
 BOND = "bond"
 OPERATOR = "operator"
+HOUSE = (WORLD, POOL, INSURANCE, FEES, BOND, OPERATOR)
+"""The accounts that are no channel's."""
+
 OWING = frozenset({WORLD, POOL, OPERATOR})
 """The accounts that may stand below zero."""
 
@@ -45,7 +48,7 @@ class Ledger:
     __slots__ = ("balances", "recent")
 
     def __init__(self) -> None:
-        self.balances: dict[str, int] = {WORLD: 0, POOL: 0, INSURANCE: 0, FEES: 0, BOND: 0, OPERATOR: 0}
+        self.balances: dict[str, int] = dict.fromkeys(HOUSE, 0)
         self.recent: list[Transfer] = []
 
     def move(self, debit: str, credit: str, nano: int, reason: str) -> None:

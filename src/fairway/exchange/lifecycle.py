@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairway.channel.machine import Channel, accept, check_proposal, fund, move, newest_b, next_b
-from fairway.channel.phase import TRADING, Move, Phase
+from fairway.channel.phase import TRADING, TRANSITIONS, Move, Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half
 from fairway.errors import Rejected
 from fairway.exchange.account import Account
@@ -102,6 +102,7 @@ def dispute(venue: Venue, turn: Turn, event: Disputed) -> None:
     be liquidated.
     """
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    _check_move(channel, Move.START)
     move(channel, Move.START)
     drop_orders(venue, turn, event.channel_id, None, "disputed")
     if account.positions:
@@ -111,6 +112,11 @@ def dispute(venue: Venue, turn: Turn, event: Disputed) -> None:
     if event.seqno_a < channel.a.half.seqno or event.seqno_b < channel.b.half.seqno:
         venue.counts.challenges += 1
         turn.effects.append(Challenge(event.channel_id, channel.a, channel.b.half))
+
+
+def _check_move(channel: Channel, made: Move) -> None:
+    if (channel.phase, made) not in TRANSITIONS:
+        raise Rejected("channel.phase", "the channel is not where this could happen to it", phase=channel.phase)
 
 
 def set_rate(venue: Venue, turn: Turn, event: RateSet) -> None:
@@ -132,10 +138,13 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
     A user who carried off more than his balance (a fill he never signed, that no lien reached) is made good by it.
     """
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
+    if channel.phase in TRADING:
+        _check_move(channel, Move.SIGN_CLOSE)
+        move(channel, Move.SIGN_CLOSE)
+    _check_move(channel, Move.CLOSE)
+    drop_orders(venue, turn, event.channel_id, None, "disputed")
     for market in list(account.positions):
         force_out(venue, turn, event.channel_id, market)
-    if channel.phase in TRADING:
-        move(channel, Move.SIGN_CLOSE)
     if channel.phase is Phase.QUARANTINED:
         move(channel, Move.EXPIRE)
         move(channel, Move.FINISH)
@@ -149,6 +158,7 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
     account.withdrawn += balance
     venue.recovered += kept
     venue.disputes.pop(event.channel_id, None)
+    venue.debts.pop(event.channel_id, None)
     venue.counts.closes += 1
     venue.counts.rates_zeroed += event.value_a > 0 and event.paid == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import heappop
+
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.distress import force_out, liquidate_distressed
@@ -10,7 +12,7 @@ from fairway.exchange.event import Priced
 from fairway.exchange.terms import OracleRound
 from fairway.exchange.trading import drop, fire_triggers
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Venue
+from fairway.exchange.venue import Venue, split_order_id
 from fairway.units import FUNDING_INDEX_BOUND, MILLION, TICK_BOUND
 
 __all__ = ["check_round", "price", "round_of", "verify_round"]
@@ -62,24 +64,25 @@ def price(venue: Venue, turn: Turn, event: Priced) -> None:
 
 
 def _expire(venue: Venue, turn: Turn, market: int) -> None:
-    for channel_id, account in venue.accounts.items():
-        for key, order in list(account.orders.items()):
-            expires_ms = order.terms.expires_ms
-            if order.terms.market == market and expires_ms and expires_ms <= turn.at_ms and key in account.orders:
-                drop(venue, turn, channel_id, key, "expired")
+    """Drop the orders whose time has passed; those that went before it stand in the heap still."""
+    expiries = venue.expiries[market]
+    while expiries and expiries[0][0] <= turn.at_ms:
+        channel_id, key = split_order_id(heappop(expiries)[1])
+        if key in venue.accounts[channel_id].orders:
+            drop(venue, turn, channel_id, key, "expired")
 
 
 def _call_debts(venue: Venue, turn: Turn, before: Priced | None, after: Priced) -> None:
     """Send to the vault what was not signed in time: `before` and `after` stand around the end of that time."""
     if before is None:
         return
-    market, patience_ms = after.market, venue.founded.patience_ms
-    ended = range(before.round_ms + 1 - patience_ms, after.round_ms + 1 - patience_ms)
-    for channel_id, debts in venue.debts.items():
-        for debt in debts:
-            if debt.market == market and debt.receipt.at_ms in ended:
-                venue.owed.setdefault(channel_id, {})[debt.receipt.match_id] = 0
-                turn.effects.append(PunishFill(channel_id, debt, before, after))
+    opens_ms, ends_ms = (shown.round_ms - venue.founded.patience_ms for shown in (before, after))
+    unsigned = venue.unsigned[after.market]
+    while unsigned and unsigned[0][1].receipt.at_ms <= ends_ms:
+        channel_id, debt = unsigned.popleft()
+        if debt.receipt.at_ms > opens_ms and any(debt is owed for owed in venue.debts.get(channel_id, ())):
+            venue.owed.setdefault(channel_id, {})[debt.receipt.match_id] = 0
+            turn.effects.append(PunishFill(channel_id, debt, before, after))
     for channel_id, dodge in venue.dodges.items():
-        if dodge.priced.market == market and dodge.priced.round_ms in ended:
+        if dodge.priced.market == after.market and opens_ms < dodge.priced.round_ms <= ends_ms:
             turn.effects.append(PunishDodge(channel_id, dodge))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from heapq import heappush
+
 from fairway.channel import machine
 from fairway.channel.conditional import Conditional
 from fairway.channel.machine import Channel, accept, balance_b, check_proposal, reject
+from fairway.channel.phase import check_trading
 from fairway.channel.state import Body, Half
 from fairway.errors import Rejected
 from fairway.exchange.account import Account, LiveOrder
@@ -15,12 +18,12 @@ from fairway.exchange.event import Proposed
 from fairway.exchange.terms import OrderTerms
 from fairway.exchange.trading import arrive, drop
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Carrier, Venue
+from fairway.exchange.venue import Carrier, Venue, order_id_of
 from fairway.market.instrument import check_price
 
 __all__ = ["half_of", "propose"]
 
-NOT_CONSUMED = frozenset({"channel.seqno", "channel.phase", "channel.repeat", "channel.unknown"})
+NOT_CONSUMED = frozenset({"channel.seqno", "channel.phase", "channel.repeat"})
 
 
 def half_of(channel: Channel, event: Proposed) -> Half:
@@ -32,12 +35,16 @@ def half_of(channel: Channel, event: Proposed) -> Half:
 
 
 def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
-    """Accept the half and everything in it, or consume its seqno and say why."""
+    """Accept the half and everything in it, or consume its seqno and say why.
+
+    A refused half that comes again is refused again. `Rejected`, with nothing changed, where the seqno runs ahead, the
+    half is accepted already or halves are no longer signed.
+    """
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
     try:
         accepted = _judged(venue, turn, event, channel, account)
     except Rejected as refusal:
-        if refusal.code in NOT_CONSUMED:
+        if refusal.code in NOT_CONSUMED or event.seqno > channel.a_consumed + 1:
             raise
         reject(channel, event.seqno)
         venue.counts.refusals += 1
@@ -50,7 +57,7 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
         drop(venue, turn, event.channel_id, key, "cancelled")
         venue.counts.cancels += 1
     change = Accepted(event.seqno, event.orders)
-    account.apply(change)
+    venue.change(event.channel_id, change)
     turn.note(event.channel_id, change)
     _carry(venue, event)
     _settle_debts(venue, turn, event)
@@ -60,6 +67,7 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
 
 
 def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account: Account) -> machine.Accepted:
+    check_trading(channel.phase)
     half = half_of(channel, event)
     if channel.a and half == channel.a.half:
         raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
@@ -106,14 +114,18 @@ def _carry(venue: Venue, event: Proposed) -> None:
     assert channel.a is not None
     for terms in event.orders:
         venue.carriers[event.channel_id, terms.key] = Carrier(channel.a, channel.a_conditionals)
+        if terms.expires_ms:
+            expiry = terms.expires_ms, order_id_of(event.channel_id, terms.key)
+            heappush(venue.expiries[terms.market], expiry)
 
 
 def _settle_debts(venue: Venue, turn: Turn, event: Proposed) -> None:
     """What the new half signs for is no debt any more; what the vault was shown is absolved."""
     channel = venue.channels[event.channel_id]
-    debts, called = venue.debts.get(event.channel_id, []), venue.owed.get(event.channel_id, {})
+    debts, called = venue.debts.pop(event.channel_id, []), venue.owed.get(event.channel_id, {})
     assert channel.a is not None
     for debt in debts:
         if debt.receipt.b_seqno <= event.cites and debt.receipt.match_id in called:
             turn.effects.append(Absolve(event.channel_id, debt.receipt.match_id, channel.a))
-    venue.debts[event.channel_id] = [debt for debt in debts if debt.receipt.b_seqno > event.cites]
+    if left := [debt for debt in debts if debt.receipt.b_seqno > event.cites]:
+        venue.debts[event.channel_id] = left

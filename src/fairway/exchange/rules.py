@@ -8,7 +8,7 @@ from fairway.errors import Rejected
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
 from fairway.exchange.terms import Kind, OrderTerms
-from fairway.market.instrument import check_size
+from fairway.market.instrument import check_price, check_size
 from fairway.risk.contract import Payoff, fee
 from fairway.risk.margin import initial_requirement
 from fairway.units import check_tick
@@ -16,7 +16,10 @@ from fairway.units import check_tick
 __all__ = ["Requirement", "Rules"]
 
 FEE_HEADROOM = 2
-"""Fees are reserved at the limit price; a fill may be better than the limit by less than the price band (< 100 %)."""
+"""Fees are reserved at the limit, and a fill better than it may cost more; no fill costs more than its reserve."""
+
+LEVERAGE_BOUND = 1 << 8
+EXPIRY_BOUND = 1 << 64
 
 
 class Requirement(NamedTuple):
@@ -111,18 +114,27 @@ class Rules:
         check_tick(terms.limit_tick)
         if terms.kind not in Kind._value2member_map_:
             raise Rejected("order.kind", "there is no such kind of order", kind=terms.kind)
-        if (terms.kind == Kind.TRIGGER) != (terms.trigger_tick > 0):
-            raise Rejected("order.trigger", "a trigger price goes with a trigger order", trigger=terms.trigger_tick)
-        if terms.kind == Kind.TRIGGER and not terms.reduce_only:
-            raise Rejected("order.trigger", "a trigger order must be reduce-only")
+        self._check_trigger(terms, listing)
         if terms.inverse != (contract.payoff is Payoff.INVERSE) or terms.unit != contract.unit:
             raise Rejected("order.contract", "the terms name another contract than the market's")
         if terms.fee_ppm != contract.taker_fee:
             raise Rejected("order.fee", "the terms name another fee than the market's", fee_ppm=terms.fee_ppm)
-        if not 1 <= terms.leverage <= contract.max_leverage:
+        if not 1 <= terms.leverage <= min(contract.max_leverage, LEVERAGE_BOUND - 1):
             raise Rejected("order.leverage", "the leverage is outside the market's bounds", leverage=terms.leverage)
-        if terms.expires_ms and terms.expires_ms <= now_ms:
+        if terms.expires_ms and not now_ms < terms.expires_ms < EXPIRY_BOUND:
             raise Rejected("order.expired", "the order has expired", expires_ms=terms.expires_ms)
         required = self.requirement_of(terms).reserve
         if terms.reserve != required:
             raise Rejected("order.reserve", "the reserve is not what the rules require", required=required)
+
+    @staticmethod
+    def _check_trigger(terms: OrderTerms, listing: Listing) -> None:
+        """A trigger order names its price, reduces, and bounds its fills near that price: fees are reserved there."""
+        if (terms.kind == Kind.TRIGGER) != (terms.trigger_tick != 0):
+            raise Rejected("order.trigger", "a trigger price goes with a trigger order", trigger=terms.trigger_tick)
+        if terms.kind != Kind.TRIGGER:
+            return
+        check_tick(terms.trigger_tick)
+        if not terms.reduce_only:
+            raise Rejected("order.trigger", "a trigger order must be reduce-only")
+        check_price(listing.instrument, terms.limit_tick, terms.trigger_tick, buy=terms.buy)

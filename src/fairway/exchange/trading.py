@@ -15,10 +15,9 @@ from fairway.exchange.ledger import FEES, INSURANCE, POOL, user
 from fairway.exchange.terms import Kind, Receipt
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Debt, Venue, order_id_of, owner_of, split_order_id
-from fairway.market.match import plan
 from fairway.market.order import Force, Order, Resting
 
-__all__ = ["arrive", "drop", "fill_against", "fire_triggers", "post", "reconcile"]
+__all__ = ["arrive", "drop", "fill_against", "fire_triggers", "next_maker", "post", "reconcile"]
 
 FORCES = {
     Kind.LIMIT: Force.GOOD_TILL_CANCELED,
@@ -41,15 +40,52 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
     wish = Order(
         order_id_of(channel_id, key), owner_of(channel_id), terms.buy, lots, terms.limit_tick, FORCES[Kind(terms.kind)]
     )
-    if not lots or plan(venue.books[terms.market], wish).reject is not None:
+    if not lots or _is_refused(venue, turn, terms.market, wish):
         drop(venue, turn, channel_id, key, "unfilled")
         return
     left = _take(venue, turn, channel_id, key, lots)
-    if left and wish.force in {Force.GOOD_TILL_CANCELED, Force.POST_ONLY} and key in venue.accounts[channel_id].orders:
+    if key not in venue.accounts[channel_id].orders:
+        return
+    if left and wish.force in {Force.GOOD_TILL_CANCELED, Force.POST_ONLY}:
         book = venue.books[terms.market]
         book.rest(wish.order_id, wish.owner, buy=terms.buy, lots=left, price=terms.limit_tick)
-    elif key in venue.accounts[channel_id].orders:
+    else:
         drop(venue, turn, channel_id, key, "unfilled")
+
+
+def _is_refused(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
+    """Whether a post-only order would take, or a fill-or-kill order not be filled whole."""
+    if wish.force is Force.POST_ONLY:
+        return next_maker(venue, turn, market, buy=wish.buy, limit=wish.limit) is not None
+    return wish.force is Force.FILL_OR_KILL and not _can_fill(venue, turn, market, wish)
+
+
+def _can_fill(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
+    """Whether `_take` would fill all of `wish`: resting reduce-only orders give what they will still reduce."""
+    left, s = wish.lots, -1 if wish.buy else 1
+    held: dict[bytes, int] = {}
+    for maker in venue.books[market].walk(buy=wish.buy, limit=wish.limit):
+        if left <= 0 or maker.owner == wish.owner:
+            break
+        if venue.is_expired(maker.order_id, turn.at_ms):
+            continue
+        channel_id, key = split_order_id(maker.order_id)
+        account, lots = venue.accounts[channel_id], maker.lots
+        position = held.get(channel_id, account.signed_lots(market))
+        if account.orders[key].terms.reduce_only:
+            lots = min(lots, max(0, -s * position))
+        held[channel_id] = position + s * lots
+        left -= lots
+    return left <= 0
+
+
+def next_maker(venue: Venue, turn: Turn, market: int, *, buy: bool, limit: int) -> Resting | None:
+    """The order that a taker with this limit meets next; those whose time has passed leave before it."""
+    while (maker := next(venue.books[market].walk(buy=buy, limit=limit), None)) is not None:
+        if not venue.is_expired(maker.order_id, turn.at_ms):
+            return maker
+        drop(venue, turn, *split_order_id(maker.order_id), "expired")
+    return None
 
 
 def _reducible(venue: Venue, channel_id: bytes, order: LiveOrder) -> int:
@@ -65,9 +101,8 @@ def _reducible(venue: Venue, channel_id: bytes, order: LiveOrder) -> int:
 def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, lots: int) -> int:
     """Match an arriving order against the book, one maker at a time; what is left of `lots`."""
     terms = venue.accounts[channel_id].orders[key].terms
-    book = venue.books[terms.market]
     while lots:
-        maker = next(book.walk(buy=terms.buy, limit=terms.limit_tick), None)
+        maker = next_maker(venue, turn, terms.market, buy=terms.buy, limit=terms.limit_tick)
         if maker is None:
             break
         if maker.owner == owner_of(channel_id):
@@ -79,7 +114,9 @@ def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, lots: int) -> i
         maker_carried = venue.carriers[met]
         match_id, maker_digest = fill_against(venue, turn, maker, size, digest)
         receipt = _fill(venue, turn, channel_id, key, match_id, size, price, maker_digest, taker=True)
-        venue.debts.setdefault(channel_id, []).append(Debt(receipt, terms.market, key, carried, *met, maker_carried))
+        debt = Debt(receipt, terms.market, key, carried, *met, maker_carried)
+        venue.debts.setdefault(channel_id, []).append(debt)
+        venue.unsigned[terms.market].append((channel_id, debt))
         turn.effects.append(Print(terms.market, match_id, price, size, terms.buy, turn.at_ms))
         lots -= size
     return lots
@@ -116,14 +153,14 @@ def _fill(
     account = venue.accounts[channel_id]
     order = account.orders[key]
     s = 1 if order.terms.buy else -1
-    closing = _closing_lots(venue, channel_id, order.terms.market, s, lots)
+    closing = account.closing_lots(order.terms.market, s, lots)
     txid = (
         close_position(venue, turn, channel_id, order.terms.market, closing, price, "trade", order.digest)
         if closing
         else b""
     )
     change = Filled(key, match_id, lots, price, taker, other, txid, turn.at_ms)
-    outcome = account.apply(change)
+    outcome = venue.change(channel_id, change)
     assert outcome is not None
     post(venue, channel_id, outcome)
     if outcome.opened is not None:
@@ -148,13 +185,8 @@ def _fill(
     return receipt
 
 
-def _closing_lots(venue: Venue, channel_id: bytes, market: int, s: int, lots: int) -> int:
-    held = venue.accounts[channel_id].positions.get(market)
-    return min(lots, held.position.lots) if held is not None and held.position.s != s else 0
-
-
 def post(venue: Venue, channel_id: bytes, outcome: Outcome) -> None:
-    """Write an outcome into the ledger: P between pool and user, bad debt, the fee."""
+    """Write an outcome into the ledger: P between pool and user, bad debt, what lies beyond the cap, the fee."""
     ledger, name = venue.ledger, user(channel_id)
     if outcome.closure is not None:
         closure = outcome.closure
@@ -163,6 +195,7 @@ def post(venue: Venue, channel_id: bytes, outcome: Outcome) -> None:
         else:
             ledger.move(name, POOL, closure.payment, "loss")
         ledger.move(INSURANCE, POOL, min(closure.bad_debt, ledger.balances[INSURANCE]), "bad_debt")
+        ledger.move(name, INSURANCE, outcome.beyond, "beyond_cap")
     if outcome.fee >= 0:
         ledger.move(name, FEES if outcome.reason == "fee" else INSURANCE, outcome.fee, outcome.reason)
     else:
@@ -179,7 +212,7 @@ def drop(venue: Venue, turn: Turn, channel_id: bytes, key: int, reason: str) -> 
     if order_id in venue.triggers[terms.market]:
         venue.triggers[terms.market].remove(order_id)
     change = Dropped(key, reason)
-    account.apply(change)
+    venue.change(channel_id, change)
     del venue.carriers[channel_id, key]
     turn.note(channel_id, change)
 
@@ -209,7 +242,7 @@ def fire_triggers(venue: Venue, turn: Turn, market: int) -> None:
         if key not in account.orders:
             continue
         change = Triggered(key, newest.round)
-        account.apply(change)
+        venue.change(channel_id, change)
         turn.note(channel_id, change)
         terms = account.orders[key].terms
         before = venue.counts.fills

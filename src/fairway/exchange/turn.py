@@ -25,7 +25,3 @@ class Turn:
         self.changes.setdefault(channel_id, []).append(change)
         if receipt is not None:
             self.receipts.setdefault(channel_id, []).append(receipt)
-
-    def touch(self, channel_id: bytes) -> None:
-        """The channel gets a new half of the service even if nothing in its account changed."""
-        self.changes.setdefault(channel_id, [])

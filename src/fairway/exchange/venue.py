@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import Channel, newest_b
 from fairway.channel.state import SignedHalf
 from fairway.errors import IllegalTransition, Rejected
-from fairway.exchange.account import Account
+from fairway.exchange.account import Account, Outcome
+from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
 from fairway.exchange.event import Founded, Priced
-from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, POOL, WORLD, Ledger, user
+from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling
 from fairway.exchange.terms import OracleRound, Receipt
@@ -65,10 +67,24 @@ class Dodge(NamedTuple):
     priced: Priced
 
 
+class _Known(NamedTuple):
+    """What the last check of an account added to the venue's sums."""
+
+    balance: int = 0
+    gained: int = 0
+
+
 class Venue:
-    """The state that the journal's entries build up, beginning with the founding one."""
+    """The state that the journal's entries build up, beginning with the founding one.
+
+    Beside the accounts stands what follows from them and would be slow to search for: `holders` of each market and the
+    sum `net` of their signed lots, `expiries` of orders (a heap), `unsigned` debts by their time, and the users' sums
+    that the identities need. `check` counts all of it again.
+    """
 
     __slots__ = (
+        "_known",
+        "_users",
         "accounts",
         "bonded",
         "books",
@@ -79,11 +95,14 @@ class Venue:
         "debts",
         "disputes",
         "dodges",
+        "expiries",
         "final",
         "founded",
+        "holders",
         "ledger",
         "liquidating",
         "matches",
+        "net",
         "owed",
         "payouts",
         "priced",
@@ -93,6 +112,7 @@ class Venue:
         "settling",
         "triggers",
         "unproven",
+        "unsigned",
     )
 
     def __init__(self, founded: Founded) -> None:
@@ -114,7 +134,13 @@ class Venue:
         self.closings: dict[bytes, object] = {}
         self.disputes: dict[bytes, int] = {}
         self.dodges: dict[bytes, Dodge] = {}
-        self.liquidating: set[bytes] = set()
+        self.liquidating: set[tuple[int, bytes]] = set()
+        self.holders: dict[int, dict[bytes, None]] = {market: {} for market in self.rules.listings}
+        self.net = dict.fromkeys(self.rules.listings, 0)
+        self.expiries: dict[int, list[tuple[int, int]]] = {market: [] for market in self.rules.listings}
+        self.unsigned: dict[int, deque[tuple[bytes, Debt]]] = {market: deque() for market in self.rules.listings}
+        self._known: dict[bytes, _Known] = {}
+        self._users = _Known()
         self.recovered = 0
         self.bonded = 0
         self.unproven: set[bytes] = set()
@@ -142,6 +168,30 @@ class Venue:
         self.matches += 1
         return self.matches
 
+    def change(self, channel_id: bytes, change: AnyChange) -> Outcome | None:
+        """Move one account by `change`, and with it what the venue knows of who holds what."""
+        account = self.accounts[channel_id]
+        if isinstance(change, Filled):
+            market = account.orders[change.key].terms.market
+        elif isinstance(change, Forced):
+            market = change.market
+        else:
+            return account.apply(change)
+        before = account.signed_lots(market)
+        outcome = account.apply(change)
+        after = account.signed_lots(market)
+        self.net[market] += after - before
+        if after:
+            self.holders[market][channel_id] = None
+        else:
+            self.holders[market].pop(channel_id, None)
+        return outcome
+
+    def is_expired(self, order_id: int, at_ms: int) -> bool:
+        """Whether a live order's time has passed."""
+        channel_id, key = split_order_id(order_id)
+        return 0 < self.accounts[channel_id].orders[key].terms.expires_ms <= at_ms
+
     def prove(self, txid: bytes) -> None:
         """Settlement `txid` was proven; `Rejected` where none waits for its proof."""
         if txid not in self.unproven:
@@ -157,35 +207,57 @@ class Venue:
 
     # The identities
 
-    def check(self) -> None:
-        """The identities that hold after every event (I1, I2, I10); `IllegalTransition` names the one that broke."""
-        self.ledger.check()
-        for channel_id, account in self.accounts.items():
-            held = self.ledger.balances.get(user(channel_id), 0)
-            if held != account.balance:
-                raise IllegalTransition("venue.account", "ledger and channel differ", channel=channel_id.hex())
-        self.check_positions()
-        if self.settling.pool.value != self.ledger.balances[POOL]:
-            raise IllegalTransition("venue.lend_state", "the proven pool is not the ledger's pool")
+    def check_touched(self, touched: Iterable[bytes]) -> None:
+        """The identities that hold after every event (I1, I2, I10); `IllegalTransition` names the one that broke.
 
-    def check_positions(self) -> None:
-        """Σ signed lots of every market is zero (I2)."""
-        for market in self.rules.listings:
-            lots = sum(
-                held.position.s * held.position.lots
-                for account in self.accounts.values()
-                if (held := account.positions.get(market)) is not None
-            )
+        `touched` are the channels in which the event may have moved something; the sums over all others are known.
+        """
+        for channel_id in touched:
+            self._check_account(channel_id)
+        if total := sum(self.ledger.balances[name] for name in HOUSE) + self._users.balance:
+            raise IllegalTransition("ledger.conservation", "money appeared or vanished", nano=total)
+        for market, lots in self.net.items():
             if lots:
                 raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
+        if self.settling.pool.value != self.ledger.balances[POOL]:
+            raise IllegalTransition("venue.lend_state", "the proven pool is not the ledger's pool")
+        if self._own() != self._users.gained:
+            raise IllegalTransition("venue.lend_state", "the house has not what the channels' side B has won")
+
+    def _check_account(self, channel_id: bytes) -> None:
+        account, known = self.accounts[channel_id], self._known.get(channel_id, _Known())
+        if self.ledger.balances.get(user(channel_id), 0) != account.balance:
+            raise IllegalTransition("venue.account", "ledger and channel differ", channel=channel_id.hex())
+        newest = self._known[channel_id] = _Known(account.balance, account.due - account.earned)
+        self._users = _Known(
+            self._users.balance + newest.balance - known.balance, self._users.gained + newest.gained - known.gained
+        )
+
+    def check(self) -> None:
+        """The same, everything counted anew."""
+        self.ledger.check()
+        self.check_positions()
+        self.check_touched(self.accounts)
+        if not self.lend_state_matches_channels():
+            raise IllegalTransition("venue.lend_state", "the house has not what the channels' side B has won")
+
+    def check_positions(self) -> None:
+        """Σ signed lots of every market is zero (I2), and the holders are who holds."""
+        for market in self.rules.listings:
+            held = {name: lots for name, account in self.accounts.items() if (lots := account.signed_lots(market))}
+            if lots := sum(held.values()):
+                raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
+            if held.keys() != self.holders[market].keys():
+                raise IllegalTransition("venue.holders", "the holders are not who holds", market=market)
 
     def lend_state_matches_channels(self) -> bool:
         """Settlement §6: lendState + insurance + fees + bond = what was put in + Σ what the channels' side B won."""
-        balances = self.ledger.balances
-        seeded = self.founded.pool_seed + self.founded.insurance_seed
-        gained = sum(account.due - account.earned for account in self.accounts.values())
-        own = sum(balances[name] for name in (POOL, INSURANCE, FEES, BOND, OPERATOR)) - self.bonded
-        return own == seeded + gained + self.recovered
+        return self._own() == sum(account.due - account.earned for account in self.accounts.values())
+
+    def _own(self) -> int:
+        """What the house has beyond what was put in and what closed channels left."""
+        seeded = self.founded.pool_seed + self.founded.insurance_seed + self.bonded
+        return sum(self.ledger.balances[name] for name in HOUSE if name != WORLD) - seeded - self.recovered
 
     def digest(self, canonical: Callable[[object], bytes]) -> bytes:
         """SHA-256 over everything that the next event could depend on, `canonical` turning it into bytes."""
@@ -203,7 +275,12 @@ class Venue:
             whole.update(account.head)
         whole.update(self.book_digest())
         whole.update(canonical([[*round_] for round_ in map(_fields, self.rounds.values())]))
-        whole.update(self.settling.pool.commitment + canonical([self.matches, self.settling.count]))
+        for market in sorted(self.triggers):
+            for order_id, threshold, above in self.triggers[market]:
+                whole.update(order_id.to_bytes(20) + canonical([threshold, above]))
+        owing = [[debt.receipt.match_id for debt in self.debts[name]] for name in sorted(self.debts)]
+        whole.update(canonical([owing, sorted(self.owed.items()), sorted(self.disputes.items()), sorted(self.dodges)]))
+        whole.update(self.settling.pool.commitment + canonical([self.matches, self.settling.count, self.final]))
         return whole.digest()
 
     def book_digest(self) -> bytes:
