@@ -13,6 +13,7 @@ from fairway import __version__
 from fairway.cli import chain, wallet, zkvm
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
+from fairway.cli.exit import leave
 from fairway.cli.serve import serve
 from fairway.errors import FairwayError, IllegalTransition
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(serve)
 app.command("audit")(audit_folder)
+app.command("exit")(leave)
 app.add_typer(chain.app)
 app.add_typer(wallet.app)
 app.add_typer(zkvm.app)

@@ -1,0 +1,128 @@
+"""`fairway exit`: leave alone, from keystore and record, with the service gone.
+
+The passphrase is asked for; it is never an argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from fairway.chain.purse import Purse
+from fairway.chain.remote import RemoteChain
+from fairway.client.keystore import Keystore
+from fairway.client.leaving import Leaving, Left
+from fairway.client.side import Side
+from fairway.client.store import Store
+from fairway.errors import Rejected, Unavailable
+from fairway.exchange import wire
+from fairway.units import format_ton
+
+__all__ = ["leave"]
+
+POLL_S = 2.0
+
+
+class PublishedRound(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A round of the oracle as REST takes and gives it."""
+
+    market: int
+    round: int
+    round_ms: int
+    index: int
+    mark: int
+    funding: str
+    signatures: dict[str, str]
+
+
+def leave(
+    keystore: Annotated[Path, typer.Option(help="The user's keystore.", exists=True, dir_okay=False)],
+    record: Annotated[Path, typer.Option(help="The user's record, or a copy of it.", exists=True, dir_okay=False)],
+    chain: Annotated[str, typer.Option(help="URL of the chain where the vault is.")],
+    channel: Annotated[
+        str | None, typer.Option(help="The channel's ID in hex; the newest of the record if not given.")
+    ] = (None),
+    rounds: Annotated[
+        Path | None, typer.Option(help="Rounds that somebody kept, one JSON object a line; read again while waiting.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for what has its time; else say when to come back.")] = True,
+    advance: Annotated[bool, typer.Option(help="Move the embedded chain's clock instead of waiting.")] = False,
+) -> None:
+    """Close a channel alone and bring its money home: nothing is needed of the service.
+
+    May be stopped and run again at any point.
+    """
+    opened = Keystore.open(keystore, typer.prompt("Passphrase", hide_input=True))
+    with closing(Store(record)) as store:
+        channel_id = _channel(store, channel)
+        typer.echo(f"channel {channel_id.hex()}")
+        left = asyncio.run(_leave(opened, store, channel_id, chain, rounds, wait=wait, advance=advance))
+    gained = left.after - left.before
+    typer.echo(f"paid      {format_ton(gained)} TON came to the wallet, gas and rent taken off")
+    if left.liens:
+        typer.echo(f"liens     {format_ton(left.liens)} TON stood against it")
+    if left.waiting:
+        typer.echo(f"waiting   {format_ton(left.waiting)} TON of gains wait in the vault for what others lose")
+
+
+def _channel(store: Store, named: str | None) -> bytes:
+    known = store.channels()
+    if not known:
+        raise Unavailable("exit.record", "there is no channel in this record", path=str(store.path))
+    if named is None:
+        return known[-1]
+    try:
+        wanted = bytes.fromhex(named)
+    except ValueError:
+        wanted = b""
+    if wanted not in known:
+        raise Unavailable("exit.channel", "the record has no such channel", channel=named)
+    return wanted
+
+
+async def _leave(
+    keystore: Keystore, store: Store, channel_id: bytes, url: str, rounds: Path | None, *, wait: bool, advance: bool
+) -> Left:
+    side = Side.restored(store, keystore, channel_id)
+    async with RemoteChain(url) as chain:
+        purse = Purse(chain, keystore.wallet(), side.replica.rules.network)
+        waiter = _waiter(chain, wait=wait, advance=advance)
+
+        def known() -> Iterator[wire.Round]:
+            yield from (entry for entry in store.record(channel_id) if isinstance(entry, wire.Round))
+            if rounds is not None and rounds.exists():
+                yield from _published(rounds)
+
+        return await Leaving(chain, purse, side, known, typer.echo, waiter).run()
+
+
+def _waiter(chain: RemoteChain, *, wait: bool, advance: bool) -> Callable[[int], Awaitable[None]]:
+    async def wait_until(second: int) -> None:
+        while (missing := second - await chain.now()) > 0:
+            if advance:
+                await chain.advance(missing)
+            elif wait:
+                await asyncio.sleep(min(POLL_S, missing))
+            else:
+                when = datetime.fromtimestamp(second, UTC).isoformat()
+                raise Rejected("exit.later", f"come back at {when}: run the same command again", at=second)
+
+    return wait_until
+
+
+def _published(path: Path) -> Iterator[wire.Round]:
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            shown = msgspec.json.decode(line, type=PublishedRound)
+            signatures = {int(place): bytes.fromhex(each) for place, each in shown.signatures.items()}
+            funding = int(shown.funding)
+        except ValueError as error:  # msgspec's errors are among them
+            raise Unavailable("exit.rounds", f"line {number} is not a round: {error}", path=str(path)) from error
+        yield wire.Round(shown.market, shown.round, shown.round_ms, shown.index, shown.mark, funding, signatures)

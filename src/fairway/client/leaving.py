@@ -1,0 +1,157 @@
+"""The whole way out without the service: start alone, wait, claim, finish. It may stop anywhere and be taken up again.
+
+Everything comes from the user's record and the chain. Rounds of the oracle may come from anybody who kept them: their
+signatures are all that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import pairwise
+from typing import NamedTuple
+
+from fairway.chain.interface import Chain
+from fairway.chain.purse import Purse
+from fairway.client.onchain import OnChain
+from fairway.client.side import Side
+from fairway.errors import Rejected
+from fairway.exchange import wire
+from fairway.exchange.claims import Exit, markets
+from fairway.exchange.pricing import verify_round
+from fairway.exchange.terms import OracleRound
+from fairway.ton.channel_view import ChannelView, QuarantineView
+from fairway.ton.vault_views import AccountView, read_books
+
+__all__ = ["Leaving", "Left", "exits_around"]
+
+MILLIS = 1000
+POLL_S = 30
+
+
+class Left(NamedTuple):
+    """How it ended, in nano: the wallet's balance before and after, liens against the payout, gain that still waits."""
+
+    before: int
+    after: int
+    liens: int
+    waiting: int
+
+
+class Leaving:
+    """The way out of `side`'s channel, paid for by `purse`.
+
+    `rounds` is asked for the rounds that are known by now; `tell` hears each step; `wait_until` returns when the chain's
+    time has come to a second.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        purse: Purse,
+        side: Side,
+        rounds: Callable[[], Iterable[wire.Round]],
+        tell: Callable[[str], None],
+        wait_until: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._chain = chain
+        self._purse = purse
+        self._side = side
+        self._onchain = OnChain(chain, purse, side)
+        self._rounds = rounds
+        self._tell = tell
+        self._wait_until = wait_until
+
+    async def run(self) -> Left:
+        """Leave. Errors: `Rejected` (`exit.unfunded`: no money of the channel is on chain), and those of the chain."""
+        before, account = await self._purse.balance(), await self._account()
+        if account.ended:
+            self._tell("the channel has paid out before")
+            return await self._left(before, account)
+        quarantine = await self._started()
+        welcome = self._side.replica.welcome
+        settling_s = quarantine.started_at + welcome.quarantine_s
+        await self._wait_until(settling_s + 1)
+        await self._claim(quarantine, settling_s + welcome.settling_s)
+        await self._wait_until(settling_s + welcome.settling_s + 1)
+        account = await self._account()
+        if not account.ended:
+            await self._onchain.finish()
+        self._tell("finished: the channel has paid out")
+        return await self._left(before, account)
+
+    async def _account(self) -> AccountView:
+        account = await self._onchain.account()
+        if account is None:
+            raise Rejected("exit.unfunded", "the vault does not know this channel: nothing of it is on chain")
+        return account
+
+    async def _left(self, before: int, account: AccountView) -> Left:
+        books = read_books(await self._chain.run_get(self._onchain.vault, "get_books"))
+        waiting = sum(nano for wallet, nano in books.claims if str(wallet) == self._purse.address)
+        return Left(before, await self._purse.balance(), account.owed, waiting)
+
+    # Starting
+
+    async def _started(self) -> QuarantineView:
+        view = await self._view()
+        if view.quarantine is None:
+            await self._onchain.start(self._side.exit_pair())
+            self._tell("started to close alone, with the newest halves of the record")
+            view = await self._view()
+        assert view.quarantine is not None
+        return view.quarantine
+
+    async def _view(self) -> ChannelView:
+        view = await self._onchain.channel()
+        if view is None or not view.deposit_a:
+            raise Rejected("exit.unfunded", "the channel's contract holds no deposit")
+        return view
+
+    # Claiming
+
+    async def _claim(self, started: QuarantineView, end_s: int) -> None:
+        """Claim the open positions once the exits of all their markets are known, or time grows short."""
+        promised, welcome = self._side.replica.channel.b_conditionals, self._side.replica.welcome
+        held = markets(promised)
+        shown = (await self._view()).quarantine
+        if not held or shown is None or shown.b.conditionals_hash != promised.root_hash():
+            self._tell("nothing is left to claim" if held else "no position is open")
+            return
+        moment_ms = started.started_at * MILLIS + welcome.patience_ms
+        hurry_s = end_s - welcome.settling_s // 4
+        exits = self._exits(moment_ms)
+        while not held <= exits.keys() and (now_s := await self._chain.now()) < hurry_s:
+            await self._wait_until(min(now_s + POLL_S, hurry_s))
+            exits = self._exits(moment_ms)
+        missing = sorted(held - exits.keys())
+        if missing:
+            self._tell(f"no rounds around the exit are known for markets {missing}: positions there are not claimed")
+        try:
+            if await self._chain.now() < end_s:
+                await self._onchain.claim(exits)
+                self._tell("claimed what the open positions have won")
+        except Rejected as refusal:
+            if refusal.code != "claims.nothing":
+                raise
+            self._tell("no open position has won anything that can be shown")
+
+    def _exits(self, moment_ms: int) -> dict[int, Exit]:
+        """The exits that are known; `InvalidMessage` where too few of the oracle's keys signed one."""
+        welcome, exits = self._side.replica.welcome, exits_around(moment_ms, self._rounds())
+        for each in (shown for found in exits.values() for shown in found):
+            signed = OracleRound(
+                welcome.network, each.market, each.round, each.round_ms, each.index, each.mark, each.funding
+            )
+            verify_round(welcome.oracle_keys, welcome.oracle_threshold, signed, each.signatures)
+        return exits
+
+
+def exits_around(moment_ms: int, rounds: Iterable[wire.Round]) -> dict[int, Exit]:
+    """By market: the two consecutive rounds with `moment_ms` between them or on the later one, where both are there."""
+    ordered = sorted(rounds, key=lambda each: (each.market, each.round))
+    return {
+        after.market: Exit(before, after)
+        for before, after in pairwise(ordered)
+        if (before.market, before.round + 1) == (after.market, after.round)
+        and before.round_ms < moment_ms <= after.round_ms
+    }
