@@ -96,10 +96,14 @@ def prove(program: Listing, witness: Witness, *, script: bool) -> Claim:
 
 def check(claim: Claim) -> None:
     """Refuse a claim that does not hold. Errors: `InvalidProof`, `InvalidMessage`."""
+    instructions = instructions_of(claim)
+    names = {operand for _, operand in instructions if isinstance(operand, str)}
     if claim.scalars.keys() & claim.commitments.keys():
-        raise InvalidMessage("zkvm.format", "a name is both a scalar and a commitment")
+        raise InvalidMessage("zkvm.claim", "a name is both a scalar and a commitment")
+    if others := (claim.scalars.keys() | claim.commitments.keys()) - names:
+        raise InvalidMessage("zkvm.claim", "the program has no such name", name=min(others))
     commitments = {name: hex_of(point) for name, point in claim.commitments.items()}
-    bound = bind(instructions_of(claim), commitments | _encoded(claim.scalars))
+    bound = bind(instructions, commitments | _encoded(claim.scalars))
     verifier.verify(verifier.Claim(bound, _absorbed(bound, claim.statement), hex_of(claim.proof)))
 
 
