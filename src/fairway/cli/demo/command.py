@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 DEPOSIT = 1_000 * TON
 MEBI = 1 << 20
+GLANCE_S = 0.5
 CRASH_AT = 2
 """The service is killed when one in so many of the flow's orders are placed."""
 
@@ -103,9 +104,22 @@ class _Demo:
         """Play everything; whatever happens, end every process that was started."""
         try:
             with self._progress:
-                return await self._play()
+                return await self._guarded(asyncio.ensure_future(self._play()))
         finally:
             await self._stage.drop_curtain()
+
+    async def _guarded(self, play: asyncio.Future[Report]) -> Report:
+        """The play's outcome; `Unavailable` (`demo.service`) as soon as the service ends unasked."""
+        try:
+            while not play.done():
+                await asyncio.wait({play}, timeout=GLANCE_S)
+                if self._stage.has_fallen:
+                    words = self._stage.service.last_words()
+                    raise Unavailable("demo.service", f"the service ended by itself: {words}")
+            return play.result()
+        finally:
+            play.cancel()
+            await asyncio.gather(play, return_exceptions=True)
 
     async def _play(self) -> Report:
         stage = self._stage

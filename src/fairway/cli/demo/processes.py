@@ -104,6 +104,18 @@ class ServiceProcess:
             *options,
         ]
         self._process: asyncio.subprocess.Process | None = None
+        self._meant_to_end = False
+
+    @property
+    def has_fallen(self) -> bool:
+        """Whether it ended and nobody asked it to."""
+        return self._process is not None and self._process.returncode is not None and not self._meant_to_end
+
+    def last_words(self) -> str:
+        """The last line it wrote to its log."""
+        log = self.folder.parent / "service.log"
+        said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return said[-1] if said else "nothing"
 
     @property
     def url(self) -> str:
@@ -117,23 +129,24 @@ class ServiceProcess:
 
     async def start(self) -> Ready:
         """Start it and wait for its ready line. Errors: `Unavailable` (`demo.service`) with what it said last."""
-        log = self.folder.parent / "service.log"
-        self._process = await _spawn(self._options, log)
+        self._process = await _spawn(self._options, self.folder.parent / "service.log")
+        self._meant_to_end = False
         assert self._process.stdout is not None
         async with asyncio.timeout(START_S):
             line = await self._process.stdout.readline()
         try:
             return msgspec.json.decode(line, type=Ready)
         except msgspec.DecodeError as error:
-            said = log.read_text(errors="replace").strip().splitlines()
-            raise Unavailable("demo.service", f"the service did not start: {said[-1] if said else line!r}") from error
+            raise Unavailable("demo.service", f"the service did not start: {self.last_words()}") from error
 
     async def kill(self) -> None:
         """Kill it as a power cut would: no signal handler runs."""
         assert self._process is not None
+        self._meant_to_end = True
         self._process.kill()
         await self._process.wait()
 
     async def stop(self, patience_s: float = STOP_S) -> int | None:
         """Ask it to prove what is left and to seal its journal, and wait so long; its exit status."""
+        self._meant_to_end = True
         return await _end(self._process, patience_s)

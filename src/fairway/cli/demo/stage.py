@@ -111,6 +111,11 @@ class Stage:
             return 0
         return int(reply.json()["serverTime"])
 
+    @property
+    def has_fallen(self) -> bool:
+        """Whether the service ended and nobody asked it to."""
+        return hasattr(self, "service") and self.service.has_fallen
+
     async def crash(self) -> Ready:
         """Kill the service as a power cut would and start it again on the same journal."""
         await self.service.kill()
