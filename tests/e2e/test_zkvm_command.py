@@ -136,6 +136,8 @@ def test_a_claim_is_proven_written_and_verified(at):
     assert "valid         X·Y = Z\n" in out
     assert "six by seven" in out
     assert printed("verify", "-", given=json.dumps(claim)) == out
+    piped = printed("prove", "product.zk", "--witness", "witness.json", "--output", "-")
+    assert piped == (at / "claim.json").read_text()
     proof = printed("prove", "product.zk", "--witness", "-", given=json.dumps(WITNESS)).split()
     assert proof[-1] == claim["proof"]
     assert proof[1] == claim["commitments"]["X"]
@@ -242,7 +244,8 @@ def test_a_deployed_transaction_is_printed_and_its_proof_verified():
     (["asm", "-", "--bind", "X"], "push:X", "zkvm.bind"),
     (["asm", "-", "--bind", "Y=1"], "push:1:00", "zkvm.bind"),
     (["asm", "-", "--bind", "X=0xa"], "push:X", "zkvm.hex"),
-    (["tx", "zz"], "", "zkvm.hex"),
+    (["tx", "zz"], "", "zkvm.file"),
+    (["tx", "-"], "zz", "zkvm.hex"),
     (["tx", "00"], "", "bincode.truncated"),
     (["verify", "-"], "{" * 5, "zkvm.format"),
     (["verify", "-"], '{"a":' * 100_000, "zkvm.format"),

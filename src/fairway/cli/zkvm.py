@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairway.cli import zkvm_claim
-from fairway.cli.zkvm_source import Listing, hex_of, listing, read_text
+from fairway.cli.zkvm_source import Listing, content_of, hex_of, listing
 from fairway.crypto.scalars import to_bytes
 from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Unavailable
 from fairway.zkvm import assembler, formula, program, tx, verifier
@@ -27,6 +27,7 @@ from fairway.zkvm.types import Type
 
 __all__ = ["app"]
 
+STANDARD = "-"
 WIDTH = 56
 DIGITS_BOUND = 80
 MARKS = {Type.STRING: "s:", Type.VARIABLE: "v:", Type.PROGRAM: "p:"}
@@ -141,13 +142,16 @@ def lint(source: Source, dialect: InDialect = Dialect.ZKVM, inputs: Inputs = "")
 def prove(
     file: Text,
     witness: Annotated[str, typer.Option(help="Values and blindings: TOML or JSON, or - for standard input.")],
-    output: Annotated[Path | None, typer.Option(help="Write the claim as JSON.", dir_okay=False)] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the claim as JSON; - prints it.", dir_okay=False)] = None,
     dialect: InDialect = Dialect.ZKVM,
     script: Annotated[bool, typer.Option("--script", help="Bind the proof to its commitments only.")] = False,
 ) -> None:
     """Prove that a program holds for the values of a witness; print commitments and proof, or write them."""
     read = listing(file, dialect)
     claim = zkvm_claim.prove(read, zkvm_claim.read(witness, zkvm_claim.Witness), script=script)
+    if str(output) == STANDARD:
+        typer.echo(claim.encode(), nl=False)
+        return
     for name, point in claim.commitments.items():
         typer.echo(f"{name:<12}  {point}")
     if output is None:
@@ -179,8 +183,7 @@ def verify(file: Text, dialect: InDialect = Dialect.ZKVM) -> None:
 @app.command("tx")
 def transaction(source: Source) -> None:
     """Print a script transaction of ZkOS, and verify the proof in it."""
-    encoded = hex_of(source if source != "-" and not Path(source[:255]).is_file() else read_text(source))
-    decoded = tx.decode(encoded)
+    decoded = tx.decode(hex_of(content_of(source)))
     for line in _described(decoded, ""):
         typer.echo(line)
     claim = tx.claim_of(decoded)

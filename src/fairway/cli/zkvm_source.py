@@ -18,7 +18,7 @@ from fairway.zkvm.types import String, Type
 from fairway.zkvm.verifier import circuit_of
 from fairway.zkvm.vm import INSTRUCTION_BOUND, Circuit
 
-__all__ = ["Listing", "hex_of", "listing", "read_text"]
+__all__ = ["Listing", "content_of", "hex_of", "listing", "read_text"]
 
 TEXT_BOUND = 1 << 20
 STANDARD_INPUT = "-"
@@ -68,7 +68,7 @@ class Listing:
 
 def listing(argument: str, dialect: Dialect, inputs: Sequence[str] = ()) -> Listing:
     """The program that a command was given. Errors: `InvalidMessage` with the line, `Unavailable`."""
-    content = argument if _HEX.fullmatch(argument) else read_text(argument)
+    content = content_of(argument)
     if _is_hex(content):
         return Listing(_bounded(decode(hex_of(content), dialect)), (), tuple(inputs))
     built = _BUILDER.match(content) is not None
@@ -79,6 +79,11 @@ def listing(argument: str, dialect: Dialect, inputs: Sequence[str] = ()) -> List
         if code_of(op, dialect) is None:
             raise InvalidMessage("zkvm.dialect", f"{dialect.value} has no {op.name}", line=line)
     return Listing(_bounded(source.instructions), source.lines, tuple(inputs), built)
+
+
+def content_of(argument: str) -> str:
+    """What an argument stands for: itself if it is hex, else the text of the file it names. Errors: as `read_text`."""
+    return argument if _HEX.fullmatch(argument) else read_text(argument)
 
 
 def hex_of(text: str) -> bytes:
