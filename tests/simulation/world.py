@@ -9,15 +9,17 @@ import random
 from dataclasses import dataclass, field
 
 from fairway.channel import codec
+from fairway.channel.machine import newest_b
+from fairway.channel.state import Body, Half
 from fairway.client.replica import Replica
 from fairway.client.wish import Wish
 from fairway.crypto import keys
-from fairway.errors import Rejected
+from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event, wire
 from fairway.exchange.engine import Engine
 from fairway.exchange.lifecycle import first_half
 from fairway.exchange.listing import default_listings
-from fairway.exchange.terms import OracleRound
+from fairway.exchange.terms import OracleRound, OrderTerms
 from fairway.ton.address import Address
 from fairway.units import TON
 
@@ -74,6 +76,7 @@ class World:
     def put(self, happened: event.AnyEvent) -> list[effect.AnyEffect]:
         self.engine.authenticate(happened)
         effects = self.engine.apply(happened)
+        self.engine.venue.check()
         self.journal.append(event.encode(happened))
         self.effects += effects
         if isinstance(happened, event.Priced):
@@ -209,7 +212,63 @@ class World:
             return refusal.code
         return "".join(self.users[channel_id].refusals[before:])
 
+    def hostile(self, channel_id: bytes, orders: list[OrderTerms] = [], drops: list[int] = [], ahead: int = 1) -> str:  # noqa: B006
+        """Put a signed half that no honest client would make; the code it is refused with, or nothing."""
+        user, channel = self.users[channel_id], self.engine.channels[channel_id]
+        wanted = channel.window[newest_b(channel)]
+        assert wanted.b is not None
+        seqno, named = channel.a_consumed + ahead, wanted.conditionals.root_hash()
+        half = Half(channel.channel_id, Body(seqno, wanted.sent, named), wanted.b)
+        proposed = event.Proposed(
+            at_ms=self.now_ms,
+            channel_id=channel_id,
+            seqno=seqno,
+            sent=wanted.sent,
+            conditionals_hash=named,
+            cites=wanted.b.seqno,
+            signature=keys.sign(user.seed, half.digest()),
+            orders=orders,
+            drops=drops,
+        )
+        return self.code_of(proposed)
+
+    def code_of(self, happened: event.AnyEvent) -> str:
+        """Put an event; the code it was refused with, whether or not that used up a seqno, or nothing."""
+        try:
+            effects = self.put(happened)
+        except (Rejected, InvalidMessage) as refusal:
+            return refusal.code
+        return "".join(wanted.code for wanted in effects if isinstance(wanted, effect.Refuse))
+
     # The world outside
+
+    def dispute(self, channel_id: bytes) -> list[effect.AnyEffect]:
+        """The channel's user starts to leave alone, at its newest halves."""
+        channel = self.engine.channels[channel_id]
+        assert channel.a is not None
+        started = event.Disputed(
+            at_ms=self.now_ms,
+            channel_id=channel_id,
+            by_a=True,
+            seqno_a=channel.a.half.seqno,
+            seqno_b=newest_b(channel),
+            started_ms=self.now_ms,
+            transaction=bytes(32),
+        )
+        return self.put(started)
+
+    def end(self, channel_id: bytes, paid: int | None = None) -> list[effect.AnyEffect]:
+        """The channel closes on chain and pays its user `paid`, or his balance."""
+        balance = self.engine.accounts[channel_id].balance if paid is None else paid
+        ended = event.Closed(
+            at_ms=self.now_ms,
+            channel_id=channel_id,
+            value_a=balance,
+            value_b=0,
+            paid=balance,
+            transaction=bytes(32),
+        )
+        return self.put(ended)
 
     def price(self, market: int, mark: int, funding: int = 0) -> None:
         self.rounds[market] += 1
