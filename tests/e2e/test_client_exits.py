@@ -4,16 +4,18 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
-from client_stage import MARK, MARKET
+from client_stage import MARK, MARKET, NETWORK
 from onchain_stage import market, rich
 
+from fairway.chain.purse import Purse
 from fairway.channel.phase import Phase
+from fairway.channel.state import SignedHalf
 from fairway.client.wish import Wish
 from fairway.exchange.claims import Exit
 from fairway.exchange.terms import PositionTerms
 from fairway.service.errands import Errands
 from fairway.service.watch import Watch
-from fairway.units import TON
+from fairway.units import FUNDING_SCALE, TON, div_up
 
 FUNDING = 98_765
 LOTS = 1_000
@@ -79,7 +81,7 @@ async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_na
         await bob.session.place(Wish(MARKET, not long, LOTS, MARK, leverage=10))
         await alice.session.place(Wish(MARKET, long, LOTS, MARK, leverage=10))
         channel_id = alice.session.side.channel_id
-        account, channel = service.engine.accounts[channel_id], service.engine.channels[channel_id]
+        account = service.engine.accounts[channel_id]
         held, agreed = account.positions[MARKET].terms, account.balance
         assert isinstance(held, PositionTerms)
         await alice.leave()
@@ -92,16 +94,97 @@ async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_na
         if wins:
             await alice.claim({MARKET: shown})
         else:
-            await until_sent(alice)
-        await chain.advance(service.engine.rules.settling_s + 2)
-        await until(lambda: channel.phase is Phase.CLOSED)
+            await until_settled(alice)
+        await paid_out(chain, service, alice)
         assert account.withdrawn == owed
         assert service.engine.venue.recovered == 0, "nothing is left to insurance, and nothing is missing"
-        await service.sequencer.ask(service.engine.venue.check)
 
 
-async def until_sent(user):
-    """Wait until the service has had the user's promises settled."""
+async def test_fills_that_who_leaves_has_not_signed_are_claimed_by_their_receipt(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        side = alice.session.side
+        half = side.replica.channel.a.half
+        stale = SignedHalf(half, side._signer.sign(half.digest()))
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        channel_id = alice.session.side.channel_id
+        account, channel = service.engine.accounts[channel_id], service.engine.channels[channel_id]
+        await until(lambda: MARKET in alice.session.account.positions)
+        await chain.advance(60)  # the receipt is older than the start, by the chain's clock too
+        await alice.onchain.start((stale, side.replica.channel.b))
+        await exit_rounds(chain, service, alice, MARK - 1_001)
+        owed = account.balance
+        assert owed < 100 * TON
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        assert MARKET not in account.positions
+        await paid_out(chain, service, alice)
+        assert channel.a.half.body.conditionals_hash != account.a_conditionals.root_hash()
+        funding = div_up(FUNDING * LOTS, FUNDING_SCALE)
+        assert service.engine.venue.recovered == -funding, "a fill is a forward: it knows no funding"
+
+
+async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest_that_the_service_knows(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        await alice.session.countersign()
+        account = service.engine.accounts[alice.session.side.channel_id]
+        side = alice.session.side
+        side.propose([Wish(MARKET, True, 1, MARK // 2)], now_ms=service.now_ms)  # and never sends it
+        await alice.leave()
+        hidden = side.replica.pending.seqno
+        await exit_rounds(chain, service, alice, MARK - 1_001)
+        while (await alice.onchain.channel()).quarantine.a.seqno == hidden:
+            await asyncio.sleep(0.05)
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        await paid_out(chain, service, alice)
+        assert not account.positions
+        assert service.engine.venue.recovered == 0
+
+
+async def test_a_service_that_starts_again_settles_nothing_twice(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        seen = []
+        inner = service.note
+
+        def note(happened, effects):
+            seen.append((happened, effects))
+            inner(happened, effects)
+
+        service.note = note
+        await alice.leave()
+        await exit_rounds(chain, service, alice, MARK - 1_001)
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        settled = (await alice.onchain.channel()).quarantine
+        again = Errands(chain, service.engine, service.keyring, service.hub)
+        for happened, effects in seen:
+            again.note(happened, effects)
+        operator = Purse(chain, service.keyring.operator(), NETWORK).address
+        sent = len(await chain.transactions(operator))
+        task = asyncio.create_task(again.run())
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert (await alice.onchain.channel()).quarantine == settled
+        assert len(await chain.transactions(operator)) == sent
+
+
+async def until_settled(user):
+    """Wait until the service has had its way with the quarantine."""
     before = (await user.onchain.channel()).quarantine
     while (await user.onchain.channel()).quarantine == before:  # noqa: ASYNC110 - nor does the chain
         await asyncio.sleep(0.05)
+
+
+async def paid_out(chain, service, user):
+    """Let the settling end; the service finishes, and sees the end."""
+    await chain.advance(service.engine.rules.settling_s + 2)
+    channel = service.engine.channels[user.session.side.channel_id]
+    await until(lambda: channel.phase is Phase.CLOSED)
+    await service.sequencer.ask(service.engine.venue.check)

@@ -40,8 +40,8 @@ class Left(NamedTuple):
 class Leaving:
     """The way out of `side`'s channel, paid for by `purse`.
 
-    `rounds` is asked for the rounds that are known by now; `tell` hears each step; `wait_until` returns when the chain's
-    time has come to a second.
+    `rounds` is asked for the rounds that are known by now; `tell` hears each step; `wait_until` returns at a second of
+    the chain's clock.
     """
 
     def __init__(
