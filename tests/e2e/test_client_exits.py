@@ -124,6 +124,33 @@ async def test_fills_that_who_leaves_has_not_signed_are_claimed_by_their_receipt
         assert service.engine.venue.recovered == -funding, "a fill is a forward: it knows no funding"
 
 
+async def test_a_fill_that_vault_and_channel_both_know_of_is_charged_once(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await chain.advance(60)
+        service.now_ms = await chain.now() * 1000
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        service.down = True
+        service.cut()
+        side, venue = alice.session.side, service.engine.venue
+        half = side.replica.channel.a.half
+        stale = SignedHalf(half, side._signer.sign(half.digest()))
+        (debt,) = venue.debts[side.channel_id]
+        deadline_ms = debt.receipt.at_ms + service.engine.rules.patience_ms
+        for at_ms in (deadline_ms - 1, deadline_ms):
+            service.now_ms = at_ms - 1_000
+            await service.sequencer.submit(service.priced(MARK - 1_001))
+        await chain.advance(service.engine.rules.patience_ms // 1000 + 60)
+        await until(lambda: sum(venue.owed.get(side.channel_id, {}).values()) > 0)
+        assert (await alice.onchain.account()).owed > 0
+        await alice.onchain.start((stale, side.replica.channel.b))
+        await exit_rounds(chain, service, alice, MARK - 1_001)
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        await paid_out(chain, service, alice)
+        assert venue.recovered == -div_up(FUNDING * LOTS, FUNDING_SCALE), "nothing was charged twice"
+
+
 async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest_that_the_service_knows(tmp_path):
     async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
         await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
@@ -135,7 +162,7 @@ async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest
         await alice.leave()
         hidden = side.replica.pending.seqno
         await exit_rounds(chain, service, alice, MARK - 1_001)
-        while (await alice.onchain.channel()).quarantine.a.seqno == hidden:
+        while (await alice.onchain.channel()).quarantine.a.seqno == hidden:  # noqa: ASYNC110 - nor does the chain
             await asyncio.sleep(0.05)
         await chain.advance(service.engine.rules.quarantine_s + 2)
         await until_settled(alice)
