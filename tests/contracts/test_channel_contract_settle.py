@@ -19,7 +19,10 @@ from channel_stage import (
 from evidence import (
     DELAY_MS,
     KEY,
+    MARKET,
+    NETWORK,
     ORACLE,
+    ORACLES,
     ORDER_CODE,
     POSITION_CODE,
     inputs,
@@ -38,8 +41,12 @@ from fairway.chain.interface import Transaction
 from fairway.channel.codec import Closed, OpenSettle, Settle, decode
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
+from fairway.crypto.keys import sign
+from fairway.errors import Rejected
+from fairway.exchange import wire
+from fairway.exchange.claims import Exit, Paper, claim
 from fairway.exchange.conditions import chain_conditional
-from fairway.exchange.terms import PositionTerms
+from fairway.exchange.terms import OracleRound, PositionTerms
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.risk.position import Position, outcome
 from fairway.ton.cells import Builder, Cell, from_boc
@@ -47,6 +54,12 @@ from fairway.ton.contracts import condition_code
 from fairway.units import FUNDING_SCALE, Lot, Nano, Ppm
 
 TIERS = brackets([(10**15, 100_000, 50_000)])
+
+
+def kept(number: int, at_ms: int, mark: int) -> wire.Round:
+    """A round as a user's record has it."""
+    digest = OracleRound(NETWORK, MARKET, number, at_ms, mark, mark, 0).digest()
+    return wire.Round(MARKET, number, at_ms, mark, mark, 0, {place: sign(ORACLES[place], digest) for place in (0, 2)})
 
 
 class Dispute:
@@ -140,6 +153,36 @@ def test_a_touched_liquidation_price_costs_the_margin():
     for at_ms, mark in ((999, 45_000), (dispute.started_ms + 1, 45_000), (2000, 45_001)):
         assert dispute.settle({KEY: position_input(touch=signed_round(3, at_ms, mark))}).exit_code == 143
     assert dispute.settle({KEY: position_input(touch=signed_round(3, 2000, 45_000))}).exit_code == 0
+    assert dispute.owed() == TON
+
+
+@pytest.mark.parametrize("mark", [49_001, 51_003])
+@pytest.mark.parametrize("long", [True, False])
+@pytest.mark.parametrize("inverse", [True, False])
+def test_a_claim_shows_what_owes_and_nothing_else(mark: int, long: bool, inverse: bool):
+    cost = 10**14 * 10 // 50_000 if inverse else 10 * 10**4 * 50_000
+    terms = position(long=long, inverse=inverse, unit=10**14 if inverse else 10**4, cost=cost, margin=9 * TON)
+    wins = (mark > 50_000) == long
+    for by_a in (True, False):
+        dispute = Dispute(promised(terms), by_a=by_a)
+        exits = {MARKET: Exit(kept(40, dispute.exit_ms - 1, 1), kept(41, dispute.exit_ms, mark))}
+        if wins == by_a:
+            with pytest.raises(Rejected, match=r"claims\.nothing"):
+                claim(CHANNEL, dispute.conditionals, Paper(NETWORK, exits), by_a=by_a)
+            continue
+        statement = claim(CHANNEL, dispute.conditionals, Paper(NETWORK, exits), by_a=by_a)
+        assert dispute.stage.tell(signed(statement, by_a=not by_a)).exit_code == 0
+        assert dispute.owed() > 0
+
+
+def test_a_claim_takes_a_touched_position_whole_but_not_one_that_stood():
+    terms = position(liquidation_tick=45_000, since_ms=1000)
+    dispute = Dispute(promised(terms), by_a=True)
+    touches = [kept(2, 999, 45_000), kept(3, 2000, 45_000)]
+    with pytest.raises(Rejected, match=r"claims\.nothing"):
+        claim(CHANNEL, dispute.conditionals, Paper(NETWORK, {}, touches, frozenset({KEY})), by_a=True)
+    statement = claim(CHANNEL, dispute.conditionals, Paper(NETWORK, {}, touches), by_a=True)
+    assert dispute.stage.tell(signed(statement, by_a=False)).exit_code == 0
     assert dispute.owed() == TON
 
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from client_stage import MARK, MARKET, NETWORK
-from onchain_stage import market, rich
+from onchain_stage import market, rich, shown
 
 from fairway.chain.purse import Purse
 from fairway.channel.phase import Phase
@@ -14,6 +14,7 @@ from fairway.client.wish import Wish
 from fairway.exchange.claims import Exit
 from fairway.exchange.terms import PositionTerms
 from fairway.service.errands import Errands
+from fairway.service.sight import HomeComing
 from fairway.service.watch import Watch
 from fairway.units import FUNDING_SCALE, TON, div_up
 
@@ -67,9 +68,9 @@ async def exit_rounds(chain, service, user, mark):
     started = (await user.onchain.channel()).quarantine.started_at
     moment_ms = started * 1000 + service.engine.rules.patience_ms
     rounds = []
-    for at_ms, shown in ((moment_ms - 1, MARK), (moment_ms, mark)):
+    for at_ms, at_mark in ((moment_ms - 1, MARK), (moment_ms, mark)):
         service.now_ms = at_ms - 1_000
-        rounds.append(service.priced(shown, funding=FUNDING))
+        rounds.append(service.priced(at_mark, funding=FUNDING))
         await service.sequencer.submit(rounds[-1])
     return Exit(*rounds)
 
@@ -85,14 +86,14 @@ async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_na
         held, agreed = account.positions[MARKET].terms, account.balance
         assert isinstance(held, PositionTerms)
         await alice.leave()
-        shown = await exit_rounds(chain, service, alice, mark)
+        rounds = await exit_rounds(chain, service, alice, mark)
         assert not account.positions
         wins = (mark > MARK) == long
         assert (account.balance > agreed) == wins
         owed = account.balance
         await chain.advance(service.engine.rules.quarantine_s + 2)
         if wins:
-            await alice.claim({MARKET: shown})
+            await alice.claim({MARKET: rounds})
         else:
             await until_settled(alice)
         await paid_out(chain, service, alice)
@@ -149,6 +150,21 @@ async def test_a_fill_that_vault_and_channel_both_know_of_is_charged_once(tmp_pa
         await until_settled(alice)
         await paid_out(chain, service, alice)
         assert venue.recovered == -div_up(FUNDING * LOTS, FUNDING_SCALE), "nothing was charged twice"
+
+
+async def test_a_lien_that_was_lifted_before_anybody_looked_is_told_with_the_end_that_it_charged(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        watch = Watch(chain, service.engine, service.sequencer.submit)
+        service.note = watch.note
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.deposit(100 * TON)
+            await shown(service, alice)
+            channel_id, address = alice.session.side.channel_id, alice.onchain.address
+            watch._punished[channel_id] = 7, bytes(32)
+            await watch._look_at_end(HomeComing(address, 100 * TON, 4 * TON), bytes(32))
+            assert service.engine.venue.owed[channel_id] == {7: 4 * TON}
+            assert service.engine.venue.recovered == 4 * TON
 
 
 async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest_that_the_service_knows(tmp_path):
