@@ -28,21 +28,22 @@ class Scale:
     """From the recording's units to ours. Moves and spreads keep their proportions exactly.
 
     One step of the recorded price is a whole number of ticks: as many as bring the first price nearest to our market's,
-    at least one. The size that a trade has on average is worth `worth` nano.
+    at least one. The size that a trade has on average is worth `worth` nano, and a lot `lot` at the first price.
     """
 
     step: int
     ticks: int
     mean_size: int
-    mean_lots: int
+    worth: int
+    lot: int
 
     @classmethod
     def of(cls, found: Survey, contract: Contract, start: int, worth: int) -> Self:
         """The scale on which the recording begins near `start` ticks."""
         steps = found.price // found.step
         ticks = max(1, (2 * start + steps) // (2 * steps))
-        lots = max(1, worth // notional(contract, 1, steps * ticks))
-        return cls(found.step, ticks, max(1, found.volume // found.trades), lots)
+        lot = notional(contract, 1, steps * ticks)
+        return cls(found.step, ticks, max(1, found.volume // found.trades), worth, lot)
 
     def tick(self, price: int) -> int:
         """A recorded price in ticks."""
@@ -50,7 +51,7 @@ class Scale:
 
     def lots(self, size: int) -> int:
         """A recorded size in lots."""
-        return max(1, size * self.mean_lots // self.mean_size)
+        return max(1, size * self.worth // (self.mean_size * self.lot))
 
 
 @dataclass(frozen=True, slots=True)
