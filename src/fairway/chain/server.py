@@ -25,6 +25,8 @@ from fairway.errors import FairwayError, InvalidMessage, Rejected
 __all__ = ["ChainApp", "serve"]
 
 MAX_REQUEST_BYTES = 1 << 20
+GRACE_S = 1
+"""How long calls that wait for news are waited for at the end."""
 
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -44,9 +46,10 @@ async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970, begi
         socket.create_server((host, port)) as listener,
     ):
         app = ChainApp(LocalChain(router))
-        await uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off")).serve(
-            [listener]
+        settings = uvicorn.Config(
+            app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=GRACE_S
         )
+        await uvicorn.Server(settings).serve([listener])
 
 
 def _opened(directory: Path, begins: int | None) -> Router:
