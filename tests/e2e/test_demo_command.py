@@ -86,7 +86,7 @@ def test_the_audit_accepts_what_the_demo_left(played):
 @pytest.mark.slow
 def test_the_audit_names_a_flipped_byte_of_it(played):
     _, folder = played
-    journal = folder / "kept" / "service" / "journal.sqlite"
+    journal = folder / "kept" / "journal.sqlite"
     whole = bytearray(journal.read_bytes())
     whole[len(whole) // 2] ^= 1
     journal.write_bytes(whole)

@@ -32,12 +32,14 @@ class Dossier(NamedTuple):
 
     @classmethod
     def of(cls, folder: Path) -> Dossier:
-        """The dossier in `folder`: a service's own, or a demo's; `Unavailable` (`journal.missing`) for any other."""
-        if (folder / archive.JOURNAL).is_file():
-            return cls(folder, None, ())
-        service, chain = folder / "service", folder / "chain" / "chain.sqlite"
-        if not (service / archive.JOURNAL).is_file():
+        """The dossier in `folder`, whose journal is in it or in its `service`; a demo has chain and records beside it.
+
+        Errors: `Unavailable` (`journal.missing`) for any other folder.
+        """
+        service = next((each for each in (folder, folder / "service") if (each / archive.JOURNAL).is_file()), None)
+        if service is None:
             raise Unavailable("journal.missing", f"there is no journal in {folder}")
+        chain = folder / "chain" / "chain.sqlite"
         records = tuple(sorted((folder / "traders").glob("*.sqlite")))
         return cls(service, chain if chain.is_file() else None, records)
 

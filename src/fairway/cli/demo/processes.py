@@ -113,7 +113,7 @@ class ServiceProcess:
 
     def last_words(self) -> str:
         """The last line it wrote to its log."""
-        log = self.folder.parent / "service.log"
+        log = self.folder / "service.log"
         said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         return said[-1] if said else "nothing"
 
@@ -129,7 +129,7 @@ class ServiceProcess:
 
     async def start(self) -> Ready:
         """Start it and wait for its ready line. Errors: `Unavailable` (`demo.service`) with what it said last."""
-        self._process = await _spawn(self._options, self.folder.parent / "service.log")
+        self._process = await _spawn(self._options, self.folder / "service.log")
         self._meant_to_end = False
         assert self._process.stdout is not None
         async with asyncio.timeout(START_S):

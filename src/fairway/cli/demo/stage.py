@@ -62,8 +62,7 @@ class Stage:
         self.chain = ChainProcess(self.folder / "chain", recording.chain_options if recording else [])
         await self.chain.start()
         self.recorded = await Recorded.begun(recording, self.chain.chain) if recording else None
-        service = self.folder / "service"
-        keyring = Keyring.open(service)
+        keyring = Keyring.open(self.folder)
         await self.chain.chain.fund(Purse(self.chain.chain, keyring.operator(), NETWORK).address, OPERATOR_POCKET)
         charter = Charter(
             NETWORK,
@@ -74,9 +73,9 @@ class Stage:
             settling_s=CLOSING_S,
             pool_seed=100_000 * TON,
         )
-        self.vault = await deploy(self.chain.chain, keyring, charter, service)
+        self.vault = await deploy(self.chain.chain, keyring, charter, self.folder)
         self.service = ServiceProcess(
-            service, self.chain.url, ["--epoch", str(EPOCH), *(["--clock", "chain"] if recording else [])]
+            self.folder, self.chain.url, ["--epoch", str(EPOCH), *(["--clock", "chain"] if recording else [])]
         )
         began = time.monotonic()
         self.starts.append(await self.service.start())
