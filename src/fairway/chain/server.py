@@ -20,7 +20,7 @@ from fairway.chain.interface import DevelopmentChain
 from fairway.chain.local import LocalChain
 from fairway.chain.router import Router
 from fairway.chain.wire import CALLS, failure_of, pack_values, unpack_values
-from fairway.errors import FairwayError, InvalidMessage, Rejected
+from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
 
 __all__ = ["ChainApp", "serve"]
 
@@ -37,19 +37,24 @@ async def serve(directory: Path, host: str = "127.0.0.1", port: int = 8970, begi
     """Serve the chain kept in `directory` until cancelled or told to stop.
 
     Its clock is the machine's; that of a new chain starts at the Unix time `begins` and goes on from there as fast.
-    Raises `Rejected` with `chain.host` for an address that is not loopback.
+    Raises `Rejected` with `chain.host` for an address that is not loopback, `Unavailable` with `chain.port` for one
+    that is taken.
     """
     if not ipaddress.ip_address(host).is_loopback:
         raise Rejected("chain.host", "a development chain listens on loopback only", host=host)
-    with (
-        closing(_opened(directory, begins)) as router,
-        socket.create_server((host, port)) as listener,
-    ):
+    with closing(_bound(host, port)) as listener, closing(_opened(directory, begins)) as router:
         app = ChainApp(LocalChain(router))
         settings = uvicorn.Config(
             app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=GRACE_S
         )
         await uvicorn.Server(settings).serve([listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise Unavailable("chain.port", f"cannot listen on {host}:{port}: the port is taken or not ours") from error
 
 
 def _opened(directory: Path, begins: int | None) -> Router:
