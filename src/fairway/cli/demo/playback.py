@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Self
 
 from fairway.chain.interface import DevelopmentChain
@@ -30,7 +30,7 @@ __all__ = ["Playback", "Recorded", "RecordedClock", "RecordedPrices", "deposits"
 
 MARKET = 2
 DEPOSITS = {"maker": 10_000 * TON, "taker": 1_000 * TON}
-SHARES = {"maker": 20_000 * TON, "taker": 2_000 * TON}
+SHARES = {"maker": 20_000 * TON, "taker": 3_000 * TON}
 """The most that a position is worth."""
 LARGEST = 4
 """An order is worth at most a quarter of that."""
@@ -198,14 +198,14 @@ class Playback:
         await asyncio.gather(*orders)
 
     def _taker(self, net: int, price: int, busy: Sequence[Trader]) -> tuple[Trader, Wish] | None:
-        """The next idle taker whose position leaves room for the order, and the order."""
+        """The next idle taker whose position leaves room for the order, and the order; one who need not turn first."""
         s, scale = (1 if net > 0 else -1), self._recording.scale
         tick = scale.tick(price)
         limit = tick + s * (tick * REACH_PPM // MILLION)
-        for _ in range(self._count):
-            taker = next(self._takers)
-            room = self._room(taker, s, tick, SHARES["taker"])
-            if room and taker not in busy:
+        idle = [taker for taker in islice(self._takers, self._count) if taker not in busy]
+        next(self._takers)  # whoever was first is the last next time
+        for taker in sorted(idle, key=lambda taker: s * _held(taker) < 0):
+            if room := self._room(taker, s, tick, SHARES["taker"]):
                 return taker, Wish(MARKET, s > 0, min(room, scale.lots(abs(net))), limit, Kind.IOC, LEVERAGE)
         return None
 
@@ -213,9 +213,13 @@ class Playback:
         """The lots of a next order on the side `s` that keep the trader's position within its share."""
         account = trader.account
         one = notional(account.rules.listing(MARKET).contract, 1, tick)
-        held = account.positions.get(MARKET)
-        signed = held.position.s * held.position.lots if held else 0
-        return max(0, min(share // one - s * signed, share // LARGEST // one))
+        return max(0, min(share // one - s * _held(trader), share // LARGEST // one))
+
+
+def _held(trader: Trader) -> int:
+    """The signed lots of the trader's position."""
+    held = trader.account.positions.get(MARKET)
+    return held.position.s * held.position.lots if held else 0
 
 
 async def _place(taker: Trader, wish: Wish) -> None:
