@@ -80,8 +80,8 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
     (
         "the fine is taken whole",
         DISPUTE,
-        "-min(fine, ofA)",
-        "-fine",
+        "-min(verdict.fine, ofA)",
+        "-verdict.fine",
         attacks.test_the_fine_takes_no_more_than_the_cheater_has,
     ),
     (
