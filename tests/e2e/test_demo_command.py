@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -127,3 +129,26 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path):
             check=False,
         )
     assert (done.returncode, "chain.port" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, name):
+    command = [sys.executable, "-m", "fairway", "demo", "--dir", "kept", "--traders", "4", "--orders", "300"]
+    demo = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "kept" / "journal.sqlite").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    demo.send_signal(name)
+    said, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, said[-500:]
+    assert "Traceback" not in said
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
+    assert left == ""

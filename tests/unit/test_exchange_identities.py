@@ -11,8 +11,9 @@ from tests.simulation.world import World
 from fairway.client.wish import Wish
 from fairway.errors import IllegalTransition
 from fairway.exchange import engine, trading
-from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.account import Account
 from fairway.exchange.ledger import FEES, INSURANCE, POOL, WORLD, Ledger, user
+from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.rules import Requirement
 from fairway.exchange.settling import Settling
 from fairway.exchange.terms import Kind

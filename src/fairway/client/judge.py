@@ -8,8 +8,9 @@ trigger or a forced close stands on a signed round, that a resting order is char
 from __future__ import annotations
 
 from fairway.errors import InvalidMessage
-from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.account import Account
 from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
+from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.terms import Kind, OracleRound, Receipt
 from fairway.exchange.wire import Propose
 from fairway.risk.liquidation import bankruptcy_price

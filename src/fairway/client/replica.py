@@ -21,8 +21,9 @@ from fairway.client.judge import Judge
 from fairway.crypto import keys
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import event, wire
-from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.account import Account
 from fairway.exchange.conditions import order_conditional
+from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.pricing import check_round, verify_round
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import OracleRound, OrderTerms, Receipt

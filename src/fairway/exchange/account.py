@@ -21,7 +21,8 @@ from fairway.channel.machine import CHAIN_KEY, POSITION_KEYS, Expected
 from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
 from fairway.exchange.conditions import chain_conditional, order_conditional, position_conditional
-from fairway.exchange.rules import Requirement, Rules
+from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.rules import Rules
 from fairway.exchange.terms import Kind, OracleRound, OrderTerms, PositionTerms
 from fairway.market.instrument import check_count
 from fairway.risk.contract import fee, fill_cost, notional
@@ -31,50 +32,7 @@ from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
 from fairway.units import MILLION, TICK_BOUND, check_lots, share_down
 
-__all__ = ["Account", "Held", "LiveOrder", "Outcome"]
-
-
-@dataclass(frozen=True, slots=True)
-class LiveOrder:
-    """An order of the account and how far it has come; `lots`, `cost` and `fee` are totals of its fills."""
-
-    terms: OrderTerms
-    digest: bytes
-    requirement: Requirement
-    triggered: bool = False
-    lots: int = 0
-    cost: int = 0
-    fee: int = 0
-
-    @property
-    def left(self) -> int:
-        """Lots not filled yet."""
-        return self.terms.lots - self.lots
-
-    @property
-    def reserved(self) -> int:
-        """What of the reserve the unfilled rest still holds."""
-        return self.requirement.reserve - self.margin_of(self.lots) - self.fees_of(self.lots)
-
-    def margin_of(self, lots: int) -> int:
-        """The margin that the first `lots` bring along."""
-        return share_down(self.requirement.margin, lots, self.terms.lots)
-
-    def fees_of(self, lots: int) -> int:
-        """What is reserved for the fees of the first `lots`."""
-        return share_down(self.requirement.fees, lots, self.terms.lots)
-
-    def margin_for(self, lots: int) -> int:
-        """The margin the next `lots` bring along; the parts of an order add up to its whole margin exactly.
-
-        So do the reserves for fees, and both together are what the fill frees: what it posts and costs is always there.
-        """
-        return self.margin_of(self.lots + lots) - self.margin_of(self.lots)
-
-    def fee_for(self, lots: int, charged: int) -> int:
-        """Of the fee (or rebate) `charged` on the next `lots`, what their part of the reserve allows."""
-        most = self.fees_of(self.lots + lots) - self.fees_of(self.lots)
-        return max(-most, min(charged, most))
+__all__ = ["Account", "Held", "Outcome"]
 
 
 @dataclass(frozen=True, slots=True)

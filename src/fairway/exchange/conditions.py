@@ -5,14 +5,10 @@ An order or position stands under one key in both halves: A's promises what the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fairway.channel.conditional import Conditional
+from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.terms import PositionTerms, chain_cell
 from fairway.ton.cells import AnyCell, Bits
-
-if TYPE_CHECKING:
-    from fairway.exchange.account import LiveOrder
 
 __all__ = ["chain_conditional", "order_conditional", "position_conditional"]
 

@@ -10,11 +10,12 @@ from fairway.channel.machine import Channel, accept, balance_b, check_proposal, 
 from fairway.channel.phase import check_trading
 from fairway.channel.state import Body, Half
 from fairway.errors import Rejected
-from fairway.exchange.account import Account, LiveOrder
+from fairway.exchange.account import Account
 from fairway.exchange.change import Accepted
 from fairway.exchange.conditions import order_conditional
 from fairway.exchange.effect import Absolve, Refuse
 from fairway.exchange.event import Proposed
+from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.terms import OrderTerms
 from fairway.exchange.trading import arrive, drop
 from fairway.exchange.turn import Turn

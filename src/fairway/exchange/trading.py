@@ -7,11 +7,12 @@ pushed exactly the changes that the engine applied.
 from __future__ import annotations
 
 from fairway.channel.machine import newest_b
-from fairway.exchange.account import LiveOrder, Outcome
+from fairway.exchange.account import Outcome
 from fairway.exchange.change import Dropped, Filled, Triggered
 from fairway.exchange.closing import close_position
 from fairway.exchange.effect import Print
 from fairway.exchange.ledger import FEES, INSURANCE, POOL, user
+from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.terms import Kind, Receipt
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Debt, Venue, order_id_of, owner_of, split_order_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,7 +44,7 @@ CRASH_AT = 2
 
 def demo(
     traders: Annotated[int, typer.Option(min=4, max=200, help="Traders of the order flow.")] = 20,
-    orders: Annotated[int, typer.Option(min=100, help="Orders of the flow, at least.")] = 2_000,
+    orders: Annotated[int, typer.Option(min=100, help="Orders of the flow, about.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Seeds prices and traders.")] = 1,
     folder: Annotated[Path, typer.Option("--dir", file_okay=False, help="Where everything is kept.")] = Path(
         "fairway-demo"
@@ -63,7 +64,7 @@ def demo(
     console = Console(file=sys.stderr if as_json else sys.stdout)
     try:
         report = asyncio.run(_Demo(Stage(folder.absolute(), seed, recording=recording), traders, orders, console).run())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("stopped; nothing is left running")
         raise typer.Exit(130) from None
     (folder / MARK).write_bytes(msgspec.json.encode(report) + b"\n")
@@ -101,7 +102,10 @@ class _Demo:
         self._placed = 0
 
     async def run(self) -> Report:
-        """Play everything; whatever happens, end every process that was started."""
+        """Play everything; whatever happens, SIGTERM included, end every process that was started."""
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             with self._progress:
                 return await self._guarded(asyncio.ensure_future(self._play()))
