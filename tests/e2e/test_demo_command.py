@@ -141,7 +141,6 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, name):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "kept" / "journal.sqlite").exists() and time.monotonic() < deadline:

@@ -102,10 +102,11 @@ class _Demo:
         self._placed = 0
 
     async def run(self) -> Report:
-        """Play everything; whatever happens, SIGTERM included, end every process that was started."""
+        """Play everything; whatever happens, signals included, end every process that was started."""
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             with self._progress:
                 return await self._guarded(asyncio.ensure_future(self._play()))
