@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from msgspec.structs import asdict
+
 from fairway.channel.machine import Channel
 from fairway.crypto.keys import check_public_key, verify
 from fairway.errors import FairwayError, InvalidMessage, Rejected
@@ -213,27 +215,6 @@ class Desk:
 
 
 def _event(request: Propose | Close) -> AnyEvent:
-    """The event that `request` asks for; the loop stamps its time."""
-    if isinstance(request, Propose):
-        return Proposed(
-            at_ms=0,
-            channel_id=request.channel_id,
-            seqno=request.seqno,
-            sent=request.sent,
-            conditionals_hash=request.conditionals_hash,
-            cites=request.cites,
-            signature=request.signature,
-            orders=request.orders,
-            drops=request.drops,
-        )
-    return CloseProposed(
-        at_ms=0,
-        channel_id=request.channel_id,
-        seqno_a=request.seqno_a,
-        seqno_b=request.seqno_b,
-        sent_a=request.sent_a,
-        sent_b=request.sent_b,
-        signature=request.signature,
-        reopen_id=request.reopen_id,
-        withdraw=request.withdraw,
-    )
+    """The event that `request` asks for, field by field the same; the loop stamps its time."""
+    kind = Proposed if isinstance(request, Propose) else CloseProposed
+    return kind(at_ms=0, **asdict(request))

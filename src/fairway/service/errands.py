@@ -261,13 +261,15 @@ class Errands:
 
 
 async def _patiently(errand: Errand) -> None:
-    """Run `errand`, again while the chain cannot be reached; what the chain refuses for good is settled."""
+    """Run `errand`, again while the chain cannot be reached or the wallet is empty; any other refusal settles it."""
     while True:
         try:
             await errand()
         except Unavailable:
             await asyncio.sleep(PAUSE_S)
-        except Rejected:
-            return
+        except Rejected as refusal:
+            if refusal.code != "purse.balance":
+                return
+            await asyncio.sleep(PAUSE_S)
         else:
             return

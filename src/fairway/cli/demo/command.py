@@ -22,7 +22,7 @@ from fairway.cli.demo.flow import run_flow, troupe
 from fairway.cli.demo.measure import signature_limit
 from fairway.cli.demo.picture import Recording
 from fairway.cli.demo.playback import Playback, deposits
-from fairway.cli.demo.report import Report, chain_transactions, examine, show, vault_agrees
+from fairway.cli.demo.report import Report, examine, show, tally_chain, vault_agrees
 from fairway.cli.demo.scenes import ACTORS, CALM_ACTORS, CALM_SCENES, HOUSE, LINEAR, SCENES, keep_house
 from fairway.cli.demo.stage import MARK, START, Stage, prepare
 from fairway.cli.demo.trader import Trader
@@ -167,7 +167,7 @@ class _Demo:
         await self._flow(
             flow,
             bar,
-            run_flow(bots, lambda: self._watch(flow, bar), self._orders, lambda _: None),
+            run_flow(bots, lambda: self._watch(flow, bar), self._orders),
             lambda: self._watch(flow, bar) >= half,
         )
 
@@ -212,7 +212,9 @@ class _Demo:
     def _report(self, status: dict[str, int], books: BooksView) -> Report:
         stage = self._stage
         verdict = examine(stage.service.folder)
+        onchain = tally_chain(stage.folder / "chain")
         counts = {name: value for name, value in verdict.counts.items() if name in Report.__struct_fields__}
+        counts["challenges"] = onchain.challenges
         restart = stage.starts[-1]
         return Report(
             **counts,
@@ -220,11 +222,11 @@ class _Demo:
             settlements_verified=verdict.verified,
             epochs_verified=verdict.epochs,
             ranged_values_verified=verdict.ranged,
-            chain_transactions=chain_transactions(stage.folder / "chain"),
+            chain_transactions=onchain.transactions,
             journal_entries=verdict.entries,
             crashes=len(stage.starts) - 1,
             balances_before_countersigning=sum(trader.early_balances for trader in stage.traders.values()),
-            money_conserved=True,
+            money_conserved=verdict.conserved,
             lend_state_matches_channels=verdict.lend_state,
             vault_matches_ledger=vault_agrees(books, verdict.inside),
             book_hash_replayed=verdict.book,

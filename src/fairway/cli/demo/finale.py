@@ -15,12 +15,11 @@ from fairway.exchange.terms import Kind
 
 __all__ = ["cancel_all", "wind_down"]
 
-MARKETS = (1, 2)
 ROUNDS = 6
 
 
-async def wind_down(stage: Stage) -> int:
-    """Close every position at one calm price, then every channel; how many channels were closed together."""
+async def wind_down(stage: Stage) -> None:
+    """Close every position at one calm price, then every channel together."""
     staying = [trader for trader in stage.traders.values() if is_trading(trader)]
     stage.prices.calm = True
     await asyncio.gather(*(cancel_all(trader) for trader in staying))
@@ -32,7 +31,6 @@ async def wind_down(stage: Stage) -> int:
         await asyncio.gather(*(cancel_all(trader) for trader in staying))
     ready = [trader for trader in staying if not trader.account.positions]
     await asyncio.gather(*(_go_home(trader) for trader in ready))
-    return len(ready)
 
 
 def is_trading(trader: Trader) -> bool:

@@ -29,14 +29,13 @@ def troupe(traders: Sequence[Trader], seed: int) -> list[Bot]:
     ]
 
 
-async def run_flow(bots: Sequence[Bot], placed: Callable[[], int], until: int, told: Callable[[int], None]) -> None:
-    """Let every bot act until `until` orders were placed in all; `told` hears how many there are."""
-    await asyncio.gather(*(_act(bot, placed, until, told) for bot in bots))
+async def run_flow(bots: Sequence[Bot], placed: Callable[[], int], until: int) -> None:
+    """Let every bot act until `until` orders were placed in all; `placed` counts them."""
+    await asyncio.gather(*(_act(bot, placed, until) for bot in bots))
 
 
-async def _act(bot: Bot, placed: Callable[[], int], until: int, told: Callable[[int], None]) -> None:
+async def _act(bot: Bot, placed: Callable[[], int], until: int) -> None:
     while placed() < until:
         with suppress(FairwayError):
             await bot.step()
-        told(placed())
         await asyncio.sleep(PAUSE_S * bot.random.random())

@@ -19,6 +19,7 @@ from fairway.client.bots import MarketMaker
 from fairway.client.wish import Wish
 from fairway.errors import FairwayError, Rejected, Unavailable
 from fairway.exchange.terms import Kind
+from fairway.ton.vault_messages import AccountView
 from fairway.units import TON
 
 __all__ = ["ACTORS", "CALM_ACTORS", "CALM_SCENES", "HOUSE", "SCENES", "keep_house"]
@@ -144,17 +145,17 @@ async def refusal(stage: Stage) -> None:
     await take(stage, dora, buy=True, lots=800, leverage=5)
     dora.signs = False
     await stage.prices.move(LINEAR, -6_000)
-    await until_liens(dora, holds=bool, what="dora was punished")
+    await until_vault(dora, lambda account: bool(account.liens), "dora was punished")
     dora.signs = True
     await dora.session.countersign()
-    await until_liens(dora, holds=lambda liens: not liens, what="dora was absolved")
+    await until_vault(dora, lambda account: not account.liens, "dora was absolved")
 
 
-async def until_liens(trader: Trader, holds: Callable[[object], bool], what: str) -> None:
-    """Wait until the vault's liens on the trader's channel are as `holds` wants them."""
+async def until_vault(trader: Trader, holds: Callable[[AccountView], bool], what: str) -> None:
+    """Wait until the vault's account of the trader's channel is as `holds` wants it."""
     for _ in range(int(WAIT_S / 0.25)):
         account = await trader.user.onchain.account()
-        if account is not None and holds(account.liens):
+        if account is not None and holds(account):
             return
         await asyncio.sleep(0.25)
     raise Unavailable("demo.scene", f"it never happened that {what}")
@@ -177,21 +178,11 @@ async def disputes(stage: Stage) -> None:
     ed.signs = fay.signs = False
     await asyncio.gather(ed.user.onchain.start(ed_memory), fay.user.onchain.start(fay_memory))
     await stage.prices.move(LINEAR, -55_000, steps=10)
-    await until_liens(ed, holds=bool, what="ed's rate was lowered")
+    await until_vault(ed, lambda account: bool(account.liens), "ed's rate was lowered")
     await stage.chain.chain.advance(2 * CLOSING_S + 1)
     for trader in (ed, fay):
-        await ended(trader)
+        await until_vault(trader, lambda account: account.ended, f"the channel of {trader.name} ended")
     await stage.prices.move(LINEAR, 40_000)
-
-
-async def ended(trader: Trader) -> None:
-    """Wait until the vault has paid what came home from the trader's channel."""
-    for _ in range(int(WAIT_S / 0.25)):
-        account = await trader.user.onchain.account()
-        if account is not None and account.ended:
-            return
-        await asyncio.sleep(0.25)
-    raise Unavailable("demo.scene", f"the channel of {trader.name} never ended")
 
 
 async def partial_withdrawal(stage: Stage) -> None:

@@ -63,7 +63,6 @@ class Trader:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
-        self.fills = 0
         self.early_balances = 0
         self.door = asyncio.Event()
         self.door.set()
@@ -86,8 +85,8 @@ class Trader:
 
     def _note(self, notice: Notice) -> None:
         if isinstance(notice, wire.Pushed):
-            self.fills += len(notice.receipts)
-            self.early_balances += bool(notice.receipts)
+            replica = self.session.side.replica
+            self.early_balances += bool(notice.receipts) and replica.is_behind
 
     @property
     def session(self) -> Session:
