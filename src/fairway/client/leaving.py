@@ -7,25 +7,30 @@ signatures are all that counts.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import pairwise
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
+from fairway.client.answer import challenge_of
 from fairway.client.onchain import OnChain
+from fairway.client.rounds import verified_exits
 from fairway.client.side import Side
-from fairway.errors import Rejected
+from fairway.errors import Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.exchange.claims import Exit, markets
-from fairway.exchange.pricing import verify_round
-from fairway.exchange.terms import OracleRound
 from fairway.ton.channel_view import ChannelView, QuarantineView
 from fairway.ton.vault_views import AccountView, read_books
 
-__all__ = ["Leaving", "Left", "exits_around"]
+__all__ = ["Leaving", "Left"]
+
+T = TypeVar("T")
 
 MILLIS = 1000
 POLL_S = 30
+ATTEMPTS = 4
+SILENCES = frozenset({"purse.silence", "onchain.silence"})
+"""What a message that got lost looks like."""
 
 
 class Left(NamedTuple):
@@ -67,17 +72,21 @@ class Leaving:
         if account.ended:
             self._tell("the channel has paid out before")
             return await self._left(before, account)
-        quarantine = await self._started()
+        quarantine = await _insist(self._started)
         welcome = self._side.replica.welcome
         settling_s = quarantine.started_at + welcome.quarantine_s
         await self._wait_until(settling_s + 1)
-        await self._claim(quarantine, settling_s + welcome.settling_s)
+        await _insist(partial(self._claim, quarantine, settling_s + welcome.settling_s))
         await self._wait_until(settling_s + welcome.settling_s + 1)
+        account = await _insist(self._finished)
+        self._tell("finished: the channel has paid out")
+        return await self._left(before, account)
+
+    async def _finished(self) -> AccountView:
         account = await self._account()
         if not account.ended:
             await self._onchain.finish()
-        self._tell("finished: the channel has paid out")
-        return await self._left(before, account)
+        return account
 
     async def _account(self) -> AccountView:
         account = await self._onchain.account()
@@ -99,6 +108,10 @@ class Leaving:
             self._tell("started to close alone, with the newest halves of the record")
             view = await self._view()
         assert view.quarantine is not None
+        statement = challenge_of(view, self._side.holding(), unsigned=False)
+        if statement is not None:
+            await self._onchain.challenge(statement)
+            self._tell("the service had started with something older: challenged")
         return view.quarantine
 
     async def _view(self) -> ChannelView:
@@ -137,21 +150,15 @@ class Leaving:
 
     def _exits(self, moment_ms: int) -> dict[int, Exit]:
         """The exits that are known; `InvalidMessage` where too few of the oracle's keys signed one."""
-        welcome, exits = self._side.replica.welcome, exits_around(moment_ms, self._rounds())
-        for each in (shown for found in exits.values() for shown in found):
-            signed = OracleRound(
-                welcome.network, each.market, each.round, each.round_ms, each.index, each.mark, each.funding
-            )
-            verify_round(welcome.oracle_keys, welcome.oracle_threshold, signed, each.signatures)
-        return exits
+        return verified_exits(self._side.replica.welcome, moment_ms, self._rounds())
 
 
-def exits_around(moment_ms: int, rounds: Iterable[wire.Round]) -> dict[int, Exit]:
-    """By market: the two consecutive rounds with `moment_ms` between them or on the later one, where both are there."""
-    ordered = sorted(rounds, key=lambda each: (each.market, each.round))
-    return {
-        after.market: Exit(before, after)
-        for before, after in pairwise(ordered)
-        if (before.market, before.round + 1) == (after.market, after.round)
-        and before.round_ms < moment_ms <= after.round_ms
-    }
+async def _insist(step: Callable[[], Awaitable[T]]) -> T:
+    """What `step` comes to, tried again where a message of it got lost; every step looks first what is done."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await step()
+        except Unavailable as silence:
+            if silence.code not in SILENCES:
+                raise
+    return await step()

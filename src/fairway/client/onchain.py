@@ -16,24 +16,21 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
+from fairway.client.sentry import MARGIN, see
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import event
 from fairway.exchange.claims import Exit, Paper, claim
 from fairway.ton import vault_messages as vault
-from fairway.ton.channel_view import GETTER as CHANNEL_GETTER
-from fairway.ton.channel_view import ChannelView, read_channel
+from fairway.ton.channel_view import ChannelView
 from fairway.ton.messages import address_of
 from fairway.ton.vault_views import AccountView, read_account
 from fairway.ton.wallet import Transfer
-from fairway.units import TON
 
 __all__ = ["OnChain"]
 
 T = TypeVar("T")
 
-MARGIN = TON // 5
-"""Nano for gas beside what a message must bring; what is left comes back."""
 GLANCE_S = 1.0
 PATIENCE_S = 120.0
 MILLIS = 1000
@@ -58,10 +55,7 @@ class OnChain:
 
     async def channel(self) -> ChannelView | None:
         """The contract as it is now; None before it has begun, and once it has paid out and gone."""
-        account = await self._chain.get_account(self.address)
-        if account.status != "active":
-            return None
-        return read_channel(await self._chain.run_get(self.address, CHANNEL_GETTER))
+        return await see(self._chain, self.address)
 
     async def account(self) -> AccountView | None:
         """The channel in the vault; None before it is registered."""
@@ -136,6 +130,16 @@ class OnChain:
         told = self._side.tell(codec.Start(self._side.setup.channel_id, *pair))
         await self._purse.send(Transfer(self.address, MARGIN, codec.encode(told)))
         await self._until(self.address, self._disputed)
+
+    async def challenge(self, statement: codec.Challenge) -> None:
+        """Answer a close that the service began alone; the other half then stands in quarantine."""
+        before = await self.channel()
+        await self._purse.send(Transfer(self.address, MARGIN, codec.encode(self._side.tell(statement))))
+
+        async def answered() -> bool | None:
+            return await self.channel() != before or None
+
+        await self._until(self.address, answered)
 
     async def claim(self, exits: Mapping[int, Exit]) -> None:
         """After the quarantine: have the channel value the open positions in the markets of `exits`."""

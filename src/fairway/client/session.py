@@ -141,6 +141,10 @@ class Session:
                 self._side.receive(shown)
         await self._request(self._side.opening(), lambda: self.side.replica.newest_b > 0)
 
+    async def granted(self) -> None:
+        """Return once the service has signed half number 1. Errors: whatever ended the session before."""
+        await self._until(lambda: self._side is not None and self._side.replica.newest_b > 0)
+
     def fund(self, funded: event.Funded) -> None:
         """The chain shows the deposits: trading may begin."""
         self.side.fund(funded)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from fairway.channel import codec
 from fairway.channel.state import UNSIGNED, SignedHalf
+from fairway.client.answer import Holding
 from fairway.client.keystore import Keystore
 from fairway.client.replica import Replica
 from fairway.client.store import Evidence, Store
@@ -147,6 +148,19 @@ class Side:
 
     # What goes to the chain
 
+    def holding(self) -> Holding:
+        """What a close that the service begins alone is answered with: the newest half ever signed here, and its own.
+
+        Nothing new is signed: of this side's halves the service has chosen already. Errors: `side.ungranted`.
+        """
+        replica = self.replica
+        newest_a, newest_b = replica.channel.a, replica.channel.b
+        if newest_a is None or newest_b is None:
+            raise Rejected("side.ungranted", "the service has not granted the channel")
+        half = replica.half_of(replica.pending) if replica.pending else newest_a.half
+        signed = SignedHalf(half, self._signer.sign(half.digest()))
+        return Holding(signed, newest_b, replica.channel.b_conditionals)
+
     @property
     def setup(self) -> ChannelSetup:
         """What the channel's contract starts from."""
@@ -164,7 +178,7 @@ class Side:
         digest = consent_digest(self.replica.welcome, self.setup, self.replica.opened.payout)
         return self._signer.sign(digest), granted.consent
 
-    def tell(self, statement: codec.Init | codec.Start | codec.Settle) -> codec.Signed:
+    def tell(self, statement: codec.Init | codec.Start | codec.Challenge | codec.Settle) -> codec.Signed:
         """A message to the channel's contract, signed."""
         return codec.Signed(by_a=True, signature=self._signer.sign(statement.digest()), statement=statement)
 

@@ -7,6 +7,7 @@ signature, `leave`, `claim` and `finish` do not.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -17,12 +18,17 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.client.keystore import Keystore
 from fairway.client.onchain import OnChain
+from fairway.client.sentry import Post, Sentry
 from fairway.client.session import Notice, Session, Venue, now_ms
 from fairway.client.store import Store
 from fairway.errors import FairwayError
+from fairway.exchange import wire
 from fairway.exchange.claims import Exit
 
 __all__ = ["User"]
+
+ROUNDS = 4096
+"""How many of the newest rounds are kept in memory, for a close that the service begins alone."""
 
 
 class User:
@@ -41,22 +47,45 @@ class User:
         session: type[Session] = Session,
     ) -> None:
         self.purse = Purse(chain, keystore.wallet(), venue.network)
-        self.session = session(venue, store, keystore, channel_id, notify=notify, clock_ms=clock_ms)
+        self._shown: deque[wire.Round] = deque(maxlen=ROUNDS)
+        self._told = notify
+        self.session = session(venue, store, keystore, channel_id, notify=self._notice, clock_ms=clock_ms)
         self._another = partial(User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms, session=session)
         self._chain = chain
-        self._line: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._line = asyncio.create_task(self.session.run())
+        self._tasks = [asyncio.create_task(each) for each in (self.session.run(), self._stand_guard())]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._line is not None:
-            self._line.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with suppress(asyncio.CancelledError, FairwayError):
-                await self._line
+                await task
+
+    def _notice(self, notice: Notice) -> None:
+        if isinstance(notice, wire.Round):
+            self._shown.append(notice)
+        self._told(notice)
+
+    async def _stand_guard(self) -> None:
+        """From the grant on, answer a close that the service begins alone, even where its line is over for a lie."""
+        with suppress(FairwayError):
+            await self.session.granted()
+        side = self.session.side
+        post = Post(
+            self.onchain.address,
+            side.replica.welcome,
+            side.holding,
+            side.tell,
+            unsigned=False,
+            rounds=lambda: self._shown,
+        )
+        await Sentry(self._chain, self.purse, post).run()
 
     @property
     def onchain(self) -> OnChain:

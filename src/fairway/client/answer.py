@@ -1,0 +1,73 @@
+"""What side A says to the contract when the service has begun to close alone. Pure: by what the chain shows.
+
+The user's own client and his watchtowers answer alike. They differ in what they may bring: the user signs, so his
+newest half goes with the newest of the service; a tower has no key, and brings the newest pair in which the user's half
+cites the service's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairway.channel import codec
+from fairway.channel.conditionals import Conditionals
+from fairway.channel.dispute import A, B, Dispute, answer, challenge
+from fairway.channel.state import Body, Half, SignedHalf
+from fairway.errors import Rejected
+from fairway.exchange.claims import Paper, claim
+from fairway.ton.channel_view import BodyView, ChannelState, ChannelView
+
+__all__ = ["Holding", "challenge_of", "claim_of", "is_answerable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The pair to answer with, and what its half of the service promises.
+
+    `newer` are digests of bodies that the service has signed after it: whoever closes with one of these is not stale by
+    more than this pair could mend.
+    """
+
+    a: SignedHalf
+    b: SignedHalf
+    promised: Conditionals
+    newer: frozenset[bytes] = frozenset()
+
+
+def is_answerable(view: ChannelView) -> bool:
+    """Whether the service has begun to close alone, and may still be answered."""
+    began = view.quarantine is not None and not view.quarantine.started_by_a
+    return began and view.state is ChannelState.QUARANTINED
+
+
+def challenge_of(view: ChannelView, held: Holding, *, unsigned: bool) -> codec.Challenge | None:
+    """The challenge by what is `held`; None where there is nothing to answer, or the contract would refuse it."""
+    quarantine, channel_id = view.quarantine, held.a.half.channel_id
+    if quarantine is None or not is_answerable(view) or _body(quarantine.b).digest() in held.newer:
+        return None
+    # The chain keeps no citation of a half in quarantine: only its body counts.
+    shown = Half(channel_id, _body(quarantine.a)), Half(channel_id, _body(quarantine.b), held.b.half.counterparty)
+    dispute = Dispute(shown, B, (view.floor_a, view.floor_b), quarantine.challenged)
+    pair = answer(dispute, A, held.a.half, held.b.half)
+    if pair is None or (unsigned and quarantine.challenged):
+        return None
+    try:
+        challenge(dispute, A, pair, unsigned=unsigned)
+    except Rejected:
+        return None
+    return codec.Challenge(channel_id, held.a, held.b)
+
+
+def claim_of(view: ChannelView, held: Holding, paper: Paper) -> codec.Settle | None:
+    """The claim of everything that the service's half in quarantine owes by `paper`; None where that is nothing."""
+    quarantine = view.quarantine
+    if quarantine is None or quarantine.b.conditionals_hash != held.promised.root_hash():
+        return None
+    try:
+        return claim(held.a.half.channel_id, held.promised, paper, by_a=False)
+    except Rejected:
+        return None
+
+
+def _body(shown: BodyView) -> Body:
+    return Body(shown.seqno, shown.sent, shown.conditionals_hash)
