@@ -1,19 +1,25 @@
-"""What every chain does, in process or in another one: the same tests for both."""
+"""What every chain does, in process, in another one, or behind a server of TON's own interface: the same tests."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from toncenter_face import Face
 
+from fairway.chain.forks import ForkingChain
 from fairway.chain.interface import DevelopmentChain
+from fairway.chain.live import LiveChain
 from fairway.chain.local import LocalChain
+from fairway.chain.network import MAINNET, Network
 from fairway.chain.remote import RemoteChain
 from fairway.chain.router import Router
 from fairway.chain.server import serve
+from fairway.chain.toncenter import TonCenter
 from fairway.crypto.keys import public_key, sign
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.ton.wallet import Transfer, Wallet
@@ -24,10 +30,32 @@ NOBODY = "0:" + "44" * 32
 TON = 10**9
 
 
-@pytest.fixture(params=["local", "remote"])
+class LiveChainWithFaucet(LiveChain):
+    """A live network has no faucet and a clock that nobody moves: both are those of the chain behind the server."""
+
+    def __init__(self, face: Face, url: str) -> None:
+        super().__init__(TonCenter(MAINNET, url), MAINNET, poll_s=0.01, head_s=0)
+        self._behind = face.chain
+
+    async def advance(self, seconds: int) -> int:
+        return await self._behind.advance(seconds)
+
+    async def fund(self, address: str, nano: int) -> None:
+        await self._behind.fund(address, nano)
+
+
+@pytest.fixture(params=["local", "remote", "live", "forking"])
 async def chain(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DevelopmentChain]:
     if request.param == "local":
         yield LocalChain(Router(tmp_path / "chain.sqlite"))
+        return
+    if request.param == "forking":
+        yield ForkingChain(Router(), final_after=0)
+        return
+    if request.param == "live":
+        face = Face(tmp_path / "chain.sqlite", time.time)
+        async with face.served() as url, LiveChainWithFaucet(face, url) as live:
+            yield live
         return
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -42,6 +70,10 @@ async def chain(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def transfer(chain: DevelopmentChain, seqno: int, nano: int, seed: bytes = SEED) -> None:
     request = WALLET.request(seqno, await chain.now() + 60, [Transfer(NOBODY, nano, bounce=False)])
     await chain.send_external(WALLET.message(request, sign(seed, request.hash), deploy=seqno == 0))
+
+
+async def test_a_chain_says_which_network_it_is(chain: DevelopmentChain):
+    assert await chain.network() == Network(MAINNET, 12)
 
 
 async def test_an_address_never_used_is_absent(chain: DevelopmentChain):
@@ -80,6 +112,15 @@ async def test_transactions_come_in_order_and_after_a_point(chain: DevelopmentCh
     assert [message.destination for message in second.outgoing] == [NOBODY]
     assert await chain.transactions(WALLET.address, first.lt) == (second,)
     assert await chain.transactions(WALLET.address, limit=1) == (first,)
+
+
+async def test_a_getter_takes_and_gives_numbers_cells_tuples_and_nothing(chain: DevelopmentChain):
+    """The wallet's getters take none, so what comes in is only looked at; a cell that is none is the caller's fault."""
+    await chain.fund(WALLET.address, TON)
+    await transfer(chain, 0, 1)
+    assert await chain.run_get(WALLET.address, "get_public_key") == (int.from_bytes(public_key(SEED)),)
+    with pytest.raises(InvalidMessage):
+        await chain.run_get(WALLET.address, "seqno", ((b"junk",),))
 
 
 async def test_wait_returns_with_the_news_or_with_nothing(chain: DevelopmentChain):

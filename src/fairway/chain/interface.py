@@ -2,7 +2,10 @@
 
 Addresses are raw ("0:" and 64 hex digits); cells are BOC bytes; amounts are nano; times are Unix seconds. `Chain` is
 what a live network offers too. `DevelopmentChain` adds what only a network of one's own has: a clock that can be
-moved and a faucet. LocalChain and RemoteChain both pass tests/unit/test_chain_conformance.py.
+moved and a faucet. LocalChain, RemoteChain and LiveChain pass tests/unit/test_chain_conformance.py.
+
+What a chain shows is final: it is in the masterchain and will not be taken back (`fairway.chain.forks` tries it). So
+nobody above has to undo what he has seen.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
+
+from fairway.chain.network import Network
 
 StackValue: TypeAlias = "int | bytes | tuple[StackValue, ...] | None"
 Status = Literal["absent", "uninit", "active", "frozen"]
@@ -60,6 +65,9 @@ class Transaction(msgspec.Struct, frozen=True):
 
 class Chain(Protocol):
     """A TON network."""
+
+    async def network(self) -> Network:
+        """Which network it is, by its own configuration."""
 
     async def now(self) -> int:
         """The time the next transaction would see."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from fairway.chain.interface import Account, StackValue, Transaction
+from fairway.chain.network import Network
 from fairway.chain.router import FAUCET, Router
 
 
@@ -15,6 +16,10 @@ class LocalChain:
     def __init__(self, router: Router | None = None) -> None:
         self.router = router or Router()
         self._news = asyncio.Event()
+
+    async def network(self) -> Network:
+        """See `Chain`."""
+        return self.router.network
 
     async def now(self) -> int:
         """See `Chain`."""
@@ -28,17 +33,17 @@ class LocalChain:
     async def get_account(self, address: str) -> Account:
         """See `Chain`."""
         self._catch_up()
-        return self.router.account(address)
+        return self._shown.account(address)
 
     async def run_get(self, address: str, method: str, arguments: Sequence[StackValue] = ()) -> tuple[StackValue, ...]:
         """See `Chain`."""
         self._catch_up()
-        return self.router.get(address, method, arguments)
+        return self._shown.get(address, method, arguments)
 
     async def transactions(self, address: str, after_lt: int = 0, limit: int = 100) -> tuple[Transaction, ...]:
         """See `Chain`."""
         self._catch_up()
-        return self.router.transactions(address, after_lt, limit)
+        return self._shown.transactions(address, after_lt, limit)
 
     async def wait(self, address: str, after_lt: int = 0, timeout_s: float = 30) -> tuple[Transaction, ...]:
         """See `Chain`."""
@@ -60,6 +65,11 @@ class LocalChain:
         """See `DevelopmentChain`."""
         self.router.inject(FAUCET, address, nano, bounce=False)
         self._tell()
+
+    @property
+    def _shown(self) -> Router:
+        """What questions are answered from."""
+        return self.router
 
     def _catch_up(self) -> None:
         if self.router.deliver():

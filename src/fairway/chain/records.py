@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytoniq_core import Cell
+from pytoniq_core import Cell, begin_cell
 from pytoniq_core.tlb.account import ShardAccount
 from pytoniq_core.tlb.transaction import MessageAny
 from pytoniq_core.tlb.transaction import Transaction as TransactionCell
@@ -12,6 +12,8 @@ from pytoniq_core.tlb.transaction import Transaction as TransactionCell
 from fairway.chain.interface import Account, Message, Transaction
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import from_boc
+
+BOUNCED_BODY, BOUNCED_BITS = 0xFFFFFFFF, 256
 
 
 def read_destination(boc: bytes) -> tuple[bool, str]:
@@ -22,6 +24,23 @@ def read_destination(boc: bytes) -> tuple[bool, str]:
         return message.is_external, _raw(message.info.dest) or ""
     except Exception as error:
         raise InvalidMessage("chain.message", "this cell is not a message to an account") from error
+
+
+def bounced(boc: bytes) -> bytes | None:
+    """An internal message on its way back: all its money, and of its body the first 256 bits; None if it must not be.
+
+    Fees for the way back are not taken.
+    """
+    message = MessageAny.deserialize(from_boc(boc).begin_parse())
+    info = message.info
+    if not info.bounce:
+        return None
+    start = message.body.begin_parse()
+    body = (
+        begin_cell().store_uint(BOUNCED_BODY, 32).store_bits(start.load_bits(min(BOUNCED_BITS, start.remaining_bits)))
+    )
+    info.src, info.dest, info.bounce, info.bounced = info.dest, info.src, False, True
+    return bytes(MessageAny(info, None, body.end_cell()).serialize().to_boc())
 
 
 def read_account(address: str, boc: bytes | None) -> Account:
@@ -63,6 +82,22 @@ def read_transaction(address: str, boc: bytes) -> tuple[Transaction, tuple[bytes
         fees=transaction.total_fees.grams,
     )
     return record, _outgoing(root)
+
+
+def read_link(address: str, boc: bytes) -> tuple[Transaction, int, bytes]:
+    """A transaction out of foreign hands, and logical time and hash of the one before it (0 and zeros: there is none).
+
+    `InvalidMessage` with `chain.transaction` for anything else, or if it is another account's.
+    """
+    cell = from_boc(boc)
+    try:
+        parsed = TransactionCell.deserialize(cell.begin_parse())
+        record, _ = read_transaction(address, boc)
+    except Exception as error:
+        raise InvalidMessage("chain.transaction", "this cell is not a transaction") from error
+    if bytes(parsed.account_addr) != bytes.fromhex(address.partition(":")[2]):
+        raise InvalidMessage("chain.transaction", "this transaction is another account's", address=address)
+    return record, parsed.prev_trans_lt, bytes(parsed.prev_trans_hash)
 
 
 def _outgoing(transaction: Cell) -> tuple[bytes, ...]:

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from fairway.chain.interface import Account, StackValue, Transaction
+from fairway.chain.network import Network
 from fairway.chain.wire import CALLS, RESULTS, Failure, call_error, pack_values, unpack_values
 from fairway.errors import Unavailable
 
@@ -44,6 +45,11 @@ class RemoteChain:
                     await asyncio.sleep(_RETRY_S)
         except TimeoutError as error:
             raise Unavailable("chain.unreachable", "the chain did not answer in time") from error
+
+    async def network(self) -> Network:
+        """See `Chain`."""
+        network: Network = await self._call("network")
+        return network
 
     async def now(self) -> int:
         """See `Chain`."""

@@ -15,11 +15,12 @@ from pathlib import Path
 import msgspec
 from pytoniq_core import Cell
 
+from fairway.chain.getter import run_getter
 from fairway.chain.interface import Account, StackValue, Transaction
-from fairway.chain.records import read_account, read_destination, read_transaction
+from fairway.chain.network import Network, read_network
+from fairway.chain.records import bounced, read_account, read_destination, read_transaction
 from fairway.chain.tvm import TonpyTvm, Tvm
 from fairway.errors import InvalidMessage, Rejected, Unavailable
-from fairway.ton.cells import from_boc
 from fairway.ton.messages import internal_message
 from fairway.units import MILLION
 
@@ -40,14 +41,18 @@ CREATE TABLE IF NOT EXISTS transactions (
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What the network does to messages: loses external ones, delays internal ones. A seed replays any failure.
+    """What the network does to messages: loses external ones; delays, reorders and bounces internal ones.
 
-    Delays reorder messages of different pairs of accounts; those of one pair arrive in order, as on the real network.
+    Delays and shuffling reorder messages of different pairs of accounts; those of one pair arrive in order, as on the
+    real network. A bounce comes from the network itself, as from an account that cannot take the message. A seed
+    repeats any failure.
     """
 
     seed: int = 0
     lost_ppm: int = 0
     delay_s: int = 0
+    bounced_ppm: int = 0
+    shuffled: bool = False
 
     def is_lost(self, message: bytes) -> bool:
         """Whether this external message never arrives."""
@@ -56,6 +61,14 @@ class Weather:
     def delay(self, message: bytes) -> int:
         """How long this internal message is under way."""
         return self._draw(message) % (self.delay_s + 1)
+
+    def is_bounced(self, message: bytes) -> bool:
+        """Whether this internal message is sent back, if it may be."""
+        return self._draw(b"bounce" + message) % MILLION < self.bounced_ppm
+
+    def turn(self, message: bytes) -> int:
+        """Where this internal message stands among those of other pairs that are due with it."""
+        return self._draw(b"turn" + message) if self.shuffled else 0
 
     def _draw(self, message: bytes) -> int:
         return int.from_bytes(sha256(self.seed.to_bytes(8) + message).digest()[:8])
@@ -78,6 +91,11 @@ class Router:
         self._clock = clock
         self._tvm = tvm or TonpyTvm()
         self.weather = weather or Weather()
+
+    @property
+    def network(self) -> Network:
+        """The network whose configuration the machine runs under."""
+        return read_network(self._tvm.config)
 
     @property
     def now(self) -> int:
@@ -134,12 +152,7 @@ class Router:
 
     def get(self, address: str, method: str, arguments: Sequence[StackValue] = ()) -> tuple[StackValue, ...]:
         """See `Chain.run_get`."""
-        for argument in arguments:
-            _check_argument(argument)
-        account = self.account(address)
-        if account.code is None or account.data is None:
-            raise Rejected("chain.absent", "no contract lives at this address", address=address)
-        return self._tvm.run_get(account.code, account.data, address, account.balance, self.now, method, arguments)
+        return run_getter(self._tvm, self.account(address), self.now, method, arguments)
 
     def transactions(self, address: str, after_lt: int = 0, limit: int = 100) -> tuple[Transaction, ...]:
         """See `Chain.transactions`."""
@@ -166,12 +179,25 @@ class Router:
 
     def _drain(self) -> tuple[Transaction, ...]:
         done: list[Transaction] = []
-        oldest = "SELECT lt, due, destination, message FROM queue WHERE due <= ? ORDER BY due, lt LIMIT 1"
-        while row := self._database.execute(oldest, (self.now,)).fetchone():
-            lt, due, destination, message = row
-            self._database.execute("DELETE FROM queue WHERE due = ? AND lt = ?", (due, lt))
-            done.append(self._transact(destination, message))
+        while (arriving := self._next_due()) is not None:
+            done.append(self._transact(*arriving))
         return tuple(done)
+
+    def _next_due(self) -> tuple[str, bytes] | None:
+        """Take the next message off the queue: where it goes, and what arrives there."""
+        heads = (
+            "SELECT due, lt, source, destination, message FROM queue AS this WHERE due <= ? AND NOT EXISTS ("
+            "SELECT 1 FROM queue AS other WHERE other.source = this.source AND other.destination = this.destination "
+            "AND (other.due, other.lt) < (this.due, this.lt)) ORDER BY due, lt"
+        )
+        first = "SELECT due, lt, source, destination, message FROM queue WHERE due <= ? ORDER BY due, lt LIMIT 1"
+        rows = self._database.execute(heads if self.weather.shuffled else first, (self.now,)).fetchall()
+        if not rows:
+            return None
+        due, lt, source, destination, message = min(rows, key=lambda row: self.weather.turn(row[-1]))
+        self._database.execute("DELETE FROM queue WHERE due = ? AND lt = ?", (due, lt))
+        returned = bounced(message) if self.weather.is_bounced(message) else None
+        return (destination, message) if returned is None else (source, returned)
 
     def _transact(self, address: str, message: bytes) -> Transaction:
         (lt,) = self._database.execute("UPDATE clock SET lt = lt + ? RETURNING lt", (_LT_STEP,)).fetchone()
@@ -208,11 +234,3 @@ def _database(path: Path | None) -> sqlite3.Connection:
             "chain.database", "the chain's file cannot be used", path=str(path), reason=str(error)
         ) from error
     return database
-
-
-def _check_argument(value: StackValue) -> None:
-    if isinstance(value, bytes):
-        from_boc(value)
-    elif isinstance(value, tuple):
-        for item in value:
-            _check_argument(item)

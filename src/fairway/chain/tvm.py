@@ -37,7 +37,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Tvm(Protocol):
-    """A machine that executes TON contracts. Cells are BOC bytes."""
+    """A machine that executes TON contracts under the configuration `config`. Cells are BOC bytes."""
+
+    @property
+    def config(self) -> bytes:
+        """The network's configuration."""
 
     def transact(self, account: bytes | None, message: bytes, now: int, lt: int) -> Outcome:
         """Run `message` on a shard account (None: never seen).
@@ -62,7 +66,8 @@ class TonpyTvm:
     """The machine of tonpy. Deterministic: nothing but the arguments goes in."""
 
     def __init__(self) -> None:
-        self._config = _cell(files("fairway.chain").joinpath("config.boc").read_bytes())
+        self.config = files("fairway.chain").joinpath("config.boc").read_bytes()
+        self._config = _cell(self.config)
         self._emulator = Emulator(self._config)
         self._emulator.set_rand_seed(0)
         self._absent = get_empty_shard_account()

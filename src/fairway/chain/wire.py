@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from fairway.chain.interface import Account, StackValue, Transaction
+from fairway.chain.network import Network
 from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
 
 __all__ = ["CALLS", "RESULTS", "Failure", "call_error", "failure_of", "pack_values", "unpack_values"]
 
 CALLS: dict[str, Any] = {
+    "network": tuple[()],
     "now": tuple[()],
     "send_external": tuple[bytes],
     "get_account": tuple[str],
@@ -26,6 +28,7 @@ CALLS: dict[str, Any] = {
     "fund": tuple[str, int],
 }
 RESULTS: dict[str, Any] = {
+    "network": Network,
     "now": int,
     "send_external": None,
     "get_account": Account,
