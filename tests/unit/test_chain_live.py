@@ -28,7 +28,7 @@ from fairway.chain.router import FAUCET
 from fairway.chain.toncenter import TonCenter
 from fairway.crypto.keys import public_key, sign
 from fairway.errors import InvalidMessage, Rejected, Unavailable
-from fairway.ton.cells import cell_hash, from_boc
+from fairway.ton.cells import from_boc
 from fairway.ton.contracts import contract_code
 from fairway.ton.wallet import Transfer, Wallet
 
@@ -177,17 +177,6 @@ async def test_a_configuration_that_is_none_is_unavailable():
     server.config = begin_cell().store_uint(1, 8).end_cell().to_boc()
     async with live(server) as chain:
         with pytest.raises(Unavailable, match=r"chain\.answer"):
-            await chain.ready()
-
-
-async def test_a_known_contract_must_have_its_code():
-    server = face()
-    server.chain.router.submit(order(server, 0))
-    right = {WALLET.address: cell_hash(contract_code("wallet")), NOBODY: bytes(32)}
-    async with live(server, codes=right) as chain:
-        await chain.ready()
-    async with live(server, codes={WALLET.address: cell_hash(contract_code("vault"))}) as chain:
-        with pytest.raises(Unavailable, match=r"chain\.code"):
             await chain.ready()
 
 

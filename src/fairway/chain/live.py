@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -25,7 +25,6 @@ from fairway.chain.records import read_destination, read_link
 from fairway.chain.toncenter import Reading, TonCenter
 from fairway.chain.tvm import TonpyTvm
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
-from fairway.ton.cells import cell_hash, from_boc
 
 __all__ = ["LiveChain", "Reads"]
 
@@ -50,8 +49,7 @@ class Reads(Protocol):
 class LiveChain:
     """`Chain` over `center`; states come from `reads` if there is one. `network` is the global ID that it must have.
 
-    `codes` are the hashes that the code of known contracts must have, by address; a contract that is not there yet
-    passes. Besides its errors every call may raise `Unavailable`: those of `TonCenter`, `chain.network`, `chain.code`,
+    Besides its errors every call may raise `Unavailable`: those of `TonCenter` and `Reads`, `chain.network`,
     `chain.stale` (the server lags) and `chain.history` (its transactions do not follow from one another).
     """
 
@@ -61,7 +59,6 @@ class LiveChain:
         network: int,
         *,
         reads: Reads | None = None,
-        codes: Mapping[str, bytes] | None = None,
         clock: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
         head_s: float = HEAD_S,
@@ -69,7 +66,6 @@ class LiveChain:
         self._center = center
         self._reads: Reads = reads or center
         self._expected = network
-        self._codes = dict(codes or {})
         self._clock = clock
         self._poll_s = poll_s
         self._head_s = head_s
@@ -93,14 +89,10 @@ class LiveChain:
         await self._reads.close()
 
     async def ready(self) -> None:
-        """Look at the network and at the known contracts; every other call does it first if nobody has."""
+        """Look at the network; every other call does it first if nobody has."""
         async with self._beginning:
-            if self._network is not None:
-                return
-            network = await self._shown_network()
-            for address, expected in self._codes.items():
-                _check_code(await self._fresh(address), expected)
-            self._network = network
+            if self._network is None:
+                self._network = await self._shown_network()
 
     async def _shown_network(self) -> Network:
         try:
@@ -222,9 +214,3 @@ def _check_link(record: Transaction, lt: int, digest: bytes) -> None:
         raise Unavailable(
             "chain.history", "the server's transactions do not follow from one another", address=record.address, lt=lt
         )
-
-
-def _check_code(reading: Reading, expected: bytes) -> None:
-    account = reading.account
-    if account.code is not None and cell_hash(from_boc(account.code)) != expected:
-        raise Unavailable("chain.code", "another contract lives at this address", address=account.address)

@@ -7,7 +7,6 @@ live:testnet@https://example.org/api/v2       the same through another server of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -62,13 +61,13 @@ class ChainAt:
         return self.where.startswith(LIVE)
 
 
-def make_chain(at: ChainAt, codes: Mapping[str, bytes] | None = None) -> OpenChain:
-    """The chain at `at`; nothing is asked of it yet. `codes` as `LiveChain` has them; others ignore them.
+def make_chain(at: ChainAt) -> OpenChain:
+    """The chain at `at`; nothing is asked of it yet.
 
     Errors: `Rejected` with `chain.where` for a word that means nothing, `Unavailable` with `chain.key`.
     """
     if at.is_live:
-        return _live(at, codes)
+        return _live(at)
     if at.key_file is not None or at.lite_servers is not None:
         raise Rejected("chain.where", "an embedded chain takes no key and no lite servers", where=at.where)
     if not at.where.startswith(("http://", "https://")):
@@ -76,16 +75,16 @@ def make_chain(at: ChainAt, codes: Mapping[str, bytes] | None = None) -> OpenCha
     return RemoteChain(at.where)
 
 
-def _live(at: ChainAt, codes: Mapping[str, bytes] | None) -> LiveChain:
+def _live(at: ChainAt) -> LiveChain:
     name, _, url = at.where.removeprefix(LIVE).partition("@")
     if name not in NETWORKS:
         raise Rejected("chain.where", "the live networks are testnet and mainnet", where=at.where)
     network = NETWORKS[name]
     center = TonCenter(network, url or None, _key(at.key_file))
     if at.lite_servers is None:
-        return LiveChain(center, network, codes=codes)
+        return LiveChain(center, network)
     listed = None if at.lite_servers == PUBLISHED else Path(at.lite_servers)
-    return LiveChain(center, network, reads=LiteReads(balancer(network, listed)), codes=codes)
+    return LiveChain(center, network, reads=LiteReads(balancer(network, listed)))
 
 
 def _key(path: Path | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from fairway.chain.interface import Chain
 from fairway.crypto.keys import Signer
@@ -13,7 +14,8 @@ __all__ = ["Purse"]
 
 VALID_S = 300
 PATIENCE_S = 60
-POLL_S = 0.05
+GLANCE_S = 2.0
+"""How long nothing may happen before the request is handed over once more: networks forget some."""
 
 
 class Purse:
@@ -47,8 +49,13 @@ class Purse:
             seqno = await self._seqno() if account.status == "active" else 0
             request = self._wallet.request(seqno, await self._chain.now() + VALID_S, transfers)
             message = self._wallet.message(request, self._signer.sign(request.hash), deploy=account.status != "active")
+            await self._hand_over(message)
+            await self._taken(message, seqno)
+
+    async def _hand_over(self, message: bytes) -> None:
+        """Send; where the answer is lost, the chain may have the message, and it will show."""
+        with suppress(Unavailable):
             await self._chain.send_external(message)
-            await self._taken(seqno)
 
     async def _seqno(self) -> int:
         (seqno,) = await self._chain.run_get(self.address, "seqno")
@@ -56,10 +63,18 @@ class Purse:
             raise Unavailable("purse.wallet", "the wallet's contract does not count its requests")
         return seqno
 
-    async def _taken(self, seqno: int) -> None:
-        for _ in range(int(PATIENCE_S / POLL_S)):
-            account = await self._chain.get_account(self.address)
-            if account.status == "active" and await self._seqno() > seqno:
+    async def _taken(self, message: bytes, seqno: int) -> None:
+        """Wait until the wallet has counted the request, and hand it over again while nothing happens."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not await self._counts_beyond(seqno):
+                    last_lt = (await self._chain.get_account(self.address)).last_lt
+                    if not await self._chain.wait(self.address, last_lt, GLANCE_S):
+                        with suppress(Rejected):  # taken by now, but not shown yet
+                            await self._hand_over(message)
                 return
-            await asyncio.sleep(POLL_S)
         raise Unavailable("purse.silence", "the chain did not take the wallet's request in time")
+
+    async def _counts_beyond(self, seqno: int) -> bool:
+        account = await self._chain.get_account(self.address)
+        return account.status == "active" and await self._seqno() > seqno
