@@ -13,11 +13,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from fairway.chain.interface import Chain
-from fairway.chain.lite import LiteReads, balancer
-from fairway.chain.live import LiveChain
 from fairway.chain.network import MAINNET, TESTNET
 from fairway.chain.remote import RemoteChain
-from fairway.chain.toncenter import TonCenter
 from fairway.errors import Rejected, Unavailable
 
 __all__ = ["ChainAt", "OpenChain", "make_chain"]
@@ -75,7 +72,12 @@ def make_chain(at: ChainAt) -> OpenChain:
     return RemoteChain(at.where)
 
 
-def _live(at: ChainAt) -> LiveChain:
+def _live(at: ChainAt) -> OpenChain:
+    """Imported here, because tonutils costs every process 0.3 s and 30 MB, which only a live network is worth."""
+    from fairway.chain.lite import LiteReads, balancer  # noqa: PLC0415
+    from fairway.chain.live import LiveChain  # noqa: PLC0415
+    from fairway.chain.toncenter import TonCenter  # noqa: PLC0415
+
     name, _, url = at.where.removeprefix(LIVE).partition("@")
     if name not in NETWORKS:
         raise Rejected("chain.where", "the live networks are testnet and mainnet", where=at.where)
