@@ -9,9 +9,9 @@ from fairway.crypto.scalars import ORDER, to_bytes
 from fairway.errors import InvalidMessage, InvalidProof, Rejected
 from fairway.zkvm import checker, prover, verifier
 from fairway.zkvm.assembler import assemble, disassemble, parse
-from fairway.zkvm.op import BY_CODE, OPS, Dialect
+from fairway.zkvm.op import BY_CODE, Dialect
 from fairway.zkvm.program import CODE_BOUND, Instruction, bind, decode, digest, encode
-from fairway.zkvm.types import String, Type
+from fairway.zkvm.types import Type
 from fairway.zkvm.vm import trace
 
 X, Y, Z = Opening(6, 11), Opening(7, 12), Opening(42, 13)
@@ -129,19 +129,28 @@ def test_a_misuse_of_the_stack_has_a_stable_code(text, code):
     assert refusal(text) == code
 
 
-@pytest.mark.parametrize("name", sorted({op.name for op in OPS} - {
-    "push", "program", "drop", "dup", "roll", "scalar", "commit", "alloc", "expr", "neg", "add", "mul", "eq", "range",
-    "and", "or", "not", "verify",
-}))  # fmt: skip
-def test_an_op_that_needs_a_transaction_decodes_and_is_refused(name):
-    op = next(op for op in OPS if op.name == name)
-    operand = {0: None, 1: 1, 2: (1, 1)}[op.operand.value]
-    dialect = Dialect.ZKOS if op.zkvm is None else Dialect.ZKVM
-    instructions = (Instruction(op, operand),)
-    assert decode(encode(instructions, dialect), dialect) == instructions
-    with pytest.raises(InvalidMessage) as refused:
-        verifier.circuit_of(instructions, [String(b"")] * 4)
-    assert refused.value.code == "zkvm.unsupported"
+NEED_A_TRANSACTION = {
+    "mintime": "", "maxtime": "", "log": "push:0:", "fee": "push:4:00000000",
+    "retire": "push:n0 commit dup:0 borrow",
+    "issue": "push:X commit push:X commit push:0: push:X", "input": "push:68:" + "00" * 68,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEED_A_TRANSACTION)
+def test_what_needs_a_transaction_decodes_and_says_that_there_is_none(name):
+    text = f"{NEED_A_TRANSACTION[name]} {name}"
+    assert decode(encode(program(text), Dialect.ZKVM), Dialect.ZKVM) == program(text)
+    assert refusal(text) == "zkvm.no_transaction"
+
+
+@pytest.mark.parametrize("name", ["output", "contract"])
+def test_nothing_is_locked_before_there_is_an_anchor(name):
+    assert refusal(f"push:X {name}:0") == "zkvm.anchor"
+
+
+@pytest.mark.parametrize("name", ["inputcoin", "outputcoin"])
+def test_a_coin_that_the_transaction_lacks_is_no_coin(name):
+    assert refusal(f"{name}:0") == "zkvm.coin"
 
 
 def test_an_unassigned_opcode_is_an_error_in_either_dialect():
@@ -211,7 +220,7 @@ def test_budgets_bound_instructions_stack_terms_and_multipliers():
     assert refusal("push:X commit expr " + "range " * 257 + "drop") == "tape.multipliers"
 
 
-def test_the_checker_knows_types_the_machine_does_not_run():
+def test_the_checker_knows_that_a_debt_is_never_dropped():
     left = checker.infer(parse("push:n0 commit dup:0 borrow retire").instructions)
     assert left == (Type.WIDE_VALUE,)
     with pytest.raises(InvalidMessage) as refused:

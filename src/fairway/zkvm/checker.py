@@ -1,7 +1,8 @@
 """The static type checker: what a program does to the types on the stack, without running it.
 
 A program that passes cannot fail at run time for a type, an empty stack or items left over; it can still fail for a
-string that is no scalar, a budget, or a cleartext constraint that is false.
+string that is no scalar, a budget, or a cleartext constraint that is false. What a contract holds and what a program on
+the stack does are known only when they run: `eval`, `call` and the three signatures are `zkvm.dynamic` here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from fairway.errors import InvalidMessage
 from fairway.zkvm.program import Instruction
-from fairway.zkvm.types import COPYABLE, DROPPABLE, Type
+from fairway.zkvm.types import COPYABLE, DROPPABLE, PORTABLE, Type
 
 __all__ = ["check", "infer"]
 
@@ -55,12 +56,36 @@ def _apply(stack: list[Type], instruction: Instruction) -> None:
         case "roll", int(k):
             _at(stack, k)
             stack.append(stack.pop(-k - 1))
+        case "cloak", (int(m), int(n)):
+            _cloak(stack, m, n)
+        case "output" | "contract", int(k):
+            _lock(stack, k, op.name)
+            stack.extend((Type.CONTRACT,) if op.name == "contract" else ())
         case _:
             if op.takes is None or op.gives is None:
-                raise InvalidMessage("zkvm.unsupported", "the op needs a transaction around it", op=op.name)
+                raise InvalidMessage("zkvm.dynamic", "what the op leaves is known only when it runs", op=op.name)
             for wanted in reversed(op.takes):
                 _take(stack, wanted, op.name)
             stack.extend(op.gives)
+
+
+def _cloak(stack: list[Type], m: int, n: int) -> None:
+    if m + 2 * n:
+        _at(stack, m + 2 * n - 1)
+    for _ in range(2 * n):
+        _take(stack, Type.STRING, "cloak")
+    for _ in range(m):
+        found = stack.pop()
+        _demand(found in {Type.VALUE, Type.WIDE_VALUE}, "zkvm.type", "cloak", found)
+    stack.extend([Type.VALUE] * n)
+
+
+def _lock(stack: list[Type], k: int, name: str) -> None:
+    _take(stack, Type.STRING, name)
+    for _ in range(k):
+        found = _at(stack, 0)
+        _demand(found in PORTABLE, "zkvm.not_portable", name, found)
+        stack.pop()
 
 
 def _take(stack: list[Type], wanted: Type, name: str) -> None:
@@ -85,4 +110,12 @@ def _at(stack: list[Type], k: int) -> Type:
 
 def _demand(holds: bool, code: str, name: str, found: Type) -> None:
     if not holds:
-        raise InvalidMessage(code, f"{name} of an item that must be used exactly once", op=name, found=found.value)
+        raise InvalidMessage(code, f"{name} of {found.value}: {_FORBIDDEN[code]}", op=name, found=found.value)
+
+
+_FORBIDDEN = {
+    "zkvm.not_droppable": "it must be used exactly once",
+    "zkvm.not_copyable": "it must be used exactly once",
+    "zkvm.not_portable": "a contract cannot hold it",
+    "zkvm.type": "it takes values",
+}

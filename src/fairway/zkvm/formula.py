@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from fairway.zkvm.checker import infer
-from fairway.zkvm.op import Op
 from fairway.zkvm.program import Instruction
 from fairway.zkvm.types import Type
 
@@ -86,18 +85,32 @@ class _Writer:
             case "verify", _:
                 self.lines.append(self._stack.pop().text)
             case _:
-                taken = [self._stack.pop() for _ in op.takes or ()]
-                self._stack += _written(op, taken[::-1])
+                taken, given = _arity(instruction)
+                arguments = [self._stack.pop() for _ in range(taken)][::-1]
+                self._stack += _written(instruction, arguments, given)
 
 
-def _written(op: Op, taken: list[_Term]) -> list[_Term]:
-    """What `op` gives: a formula's own sign where there is one, else a call by name."""
+def _arity(instruction: Instruction) -> tuple[int, int]:
+    """How many items an op takes and gives."""
+    op, operand = instruction
+    match op.name, operand:
+        case "cloak", (int(m), int(n)):
+            return m + 2 * n, n
+        case "output" | "contract", int(k):
+            return k + 1, int(op.name == "contract")
+    return len(op.takes or ()), len(op.gives or ())
+
+
+def _written(instruction: Instruction, taken: list[_Term], given: int) -> list[_Term]:
+    """What an op gives: a formula's own sign where there is one, else a call by name."""
+    op, operand = instruction
     if op.name in _SILENT:
         return taken
     if op.name in _SIGNS:
         return [_SIGNS[op.name](*taken)]
-    call = _Term(f"{op.name}({', '.join(term.text for term in taken)})")
-    return [call for _ in op.gives or ()]
+    arguments = [str(operand)] if isinstance(operand, int) and not taken else [term.text for term in taken]
+    call = f"{op.name}({', '.join(arguments)})"
+    return [_Term(call if given == 1 else f"{call}[{index}]") for index in range(given)]
 
 
 def _add(left: _Term, right: _Term) -> _Term:

@@ -94,9 +94,7 @@ def lint(template: Sequence[Instruction]) -> list[Finding]:
 def _recorded(template: Sequence[Instruction], values: Mapping[str, bytes]) -> tuple[_Recorder, tuple[bytes, ...]]:
     machine = Machine(Public())
     machine.tape = tape = _Recorder()
-    for instruction in bind(template, values):
-        machine.step(instruction)
-    return tape, machine.circuit().commitments
+    return tape, machine.finish(bind(template, values)).commitments
 
 
 def _says_the_same(one: _Recorder, other: _Recorder) -> bool:

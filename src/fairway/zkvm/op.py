@@ -1,8 +1,7 @@
 """The instruction set: one row an opcode, for both dialects.
 
 `zkvm` is the published specification of the ZkVM; `zkos` is the dialect that ZkOS deploys, which renumbers what comes
-after 0x1d and has coins. An opcode that a dialect does not assign is an error, never a no-op. The machine runs the ops
-from `push` to `verify` (without the time bounds) and refuses those that need a transaction around them.
+after 0x1d and has coins. An opcode that a dialect does not assign is an error, never a no-op.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Operand(Enum):
 class Op:
     """One instruction: its name, its opcode in each dialect (None: unassigned) and its effect on the stack.
 
-    `takes` and `gives` list types from the bottom up; None marks an effect that depends on the operand.
+    `takes` and `gives` list types from the bottom up; None marks an effect that depends on the operand or the item.
     """
 
     name: str
@@ -86,8 +85,8 @@ OPS = (
     Op("signtx", 0x20, 0x1F, _NONE, None, None),
     Op("signid", 0x21, 0x20, _NONE, None, None),
     Op("signtag", 0x22, 0x21, _NONE, None, None),
-    Op("inputcoin", None, 0x22, _INDEX, None, None),
-    Op("outputcoin", None, 0x23, _INDEX, None, None),
+    Op("inputcoin", None, 0x22, _INDEX, (), (_COIN,)),
+    Op("outputcoin", None, 0x23, _INDEX, (), (_COIN,)),
 )
 
 BY_NAME = {op.name: op for op in OPS}

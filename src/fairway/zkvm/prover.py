@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from fairway.crypto import r1cs
 from fairway.crypto.pedersen import Opening
 from fairway.errors import Rejected
 from fairway.zkvm.program import Instruction
 from fairway.zkvm.types import Item
-from fairway.zkvm.vm import run
+from fairway.zkvm.vm import Circuit, run
 
-__all__ = ["prove"]
+__all__ = ["Witness", "prove", "prove_circuit"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Witness:
-    """The prover's delegate: it knows what allocated wires are worth. Secret."""
+class Witness:
+    """The prover's delegate: it knows what commitments and allocated wires are worth. Secret."""
 
+    known: Mapping[bytes, Opening]
     wires: Iterator[int]
 
+    @classmethod
+    def of(cls, openings: Iterable[Opening], wires: Iterable[int] = ()) -> Self:
+        """The witness that knows these openings, and the wires in program order."""
+        return cls({opening.commitment: opening for opening in openings}, iter(wires))
+
     def allocate(self) -> int | None:
+        """The next wire's value."""
         return next(self.wires, None)
+
+    def value_of(self, commitment: bytes) -> int | None:
+        """What the commitment opens to, if it is known."""
+        opening = self.known.get(commitment)
+        return None if opening is None else opening.value
 
 
 def prove(
@@ -43,8 +56,12 @@ def prove(
     Secret: `openings`, `wires`, `entropy`. Errors: `InvalidMessage` for a bad program; `Rejected` if an opening is
     missing or the values do not satisfy the program.
     """
-    circuit = run(instructions, _Witness(iter(wires)), inputs)
-    known = {opening.commitment: opening for opening in openings}
-    if not known.keys() >= set(circuit.commitments):
+    witness = Witness.of(openings, wires)
+    return prove_circuit(run(instructions, witness, inputs), witness, statement, entropy)
+
+
+def prove_circuit(circuit: Circuit, witness: Witness, statement: bytes | None, entropy: bytes) -> bytes:
+    """A proof of what a program built while it ran with `witness`. Secret, errors: as `prove`."""
+    if not witness.known.keys() >= set(circuit.commitments):
         raise Rejected("zkvm.opening_missing", "the prover cannot open a commitment that the program names")
-    return r1cs.prove(circuit.tape, [known[point] for point in circuit.commitments], statement, entropy)
+    return r1cs.prove(circuit.tape, [witness.known[point] for point in circuit.commitments], statement, entropy)

@@ -17,6 +17,7 @@ from fairway.zkvm.bincode import choice, enumeration, fixed, many, maybe, number
 from fairway.zkvm.op import Dialect
 from fairway.zkvm.types import String
 from fairway.zkvm.verifier import Claim
+from fairway.zkvm.vm import Surroundings
 from fairway.zkvm.zkos import (
     Closed,
     Coin,
@@ -155,7 +156,12 @@ def loaded(transaction: ScriptTx) -> tuple[String, ...]:
 def claim_of(transaction: ScriptTx) -> Claim:
     """What the transaction's proof claims. Errors: `InvalidMessage` as `loaded`, or for bytecode that is none."""
     instructions = program.decode(transaction.program, Dialect.ZKOS)
-    return Claim(instructions, None, transaction.proof, loaded(transaction))
+    around = Surroundings(
+        Dialect.ZKOS,
+        coins_in=tuple(each.spent.coin if isinstance(each.spent, InputCoin) else None for each in transaction.inputs),
+        coins_out=tuple(each.created if isinstance(each.created, Coin) else None for each in transaction.outputs),
+    )
+    return Claim(instructions, None, transaction.proof, loaded(transaction), around)
 
 
 def _paired(before: State, after: State) -> list[Datum]:

@@ -1,7 +1,7 @@
 """What may lie on the stack, and which of it may be copied or dropped.
 
-Types are linear: an expression or a constraint is used exactly once, unless it is dropped. A value of a type that the
-machine does not run (contract, value, wide value, coin) is known to the type checker only.
+Types are linear: an expression or a constraint is used exactly once, unless it is dropped; a value, a wide value or a
+contract is used exactly once and never dropped. Portable are what a contract may hold.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from fairway.zkvm.constraint import Constraint, Expression
+from fairway.zkvm.contract import Contract, Program, String, Value, WideValue
+from fairway.zkvm.zkos import Coin
 
-__all__ = ["COPYABLE", "DROPPABLE", "Item", "Program", "String", "Type", "Variable", "type_of"]
+__all__ = ["COPYABLE", "DROPPABLE", "PORTABLE", "Item", "Program", "String", "Type", "Variable", "type_of"]
 
 
 class Type(Enum):
@@ -30,18 +32,7 @@ class Type(Enum):
 
 COPYABLE = frozenset({Type.STRING, Type.VARIABLE, Type.COIN})
 DROPPABLE = COPYABLE | {Type.PROGRAM, Type.EXPRESSION, Type.CONSTRAINT}
-
-
-class String(NamedTuple):
-    """Bytes without a meaning yet: a scalar once `scalar` reads them, a commitment once `commit` does."""
-
-    content: bytes
-
-
-class Program(NamedTuple):
-    """Bytecode as an item."""
-
-    code: bytes
+PORTABLE = frozenset({Type.STRING, Type.PROGRAM, Type.VALUE})
 
 
 class Variable(NamedTuple):
@@ -50,7 +41,7 @@ class Variable(NamedTuple):
     commitment: bytes
 
 
-Item = String | Program | Variable | Expression | Constraint
+Item = String | Program | Variable | Expression | Constraint | Value | WideValue | Contract | Coin
 
 _TYPES: dict[type, Type] = {
     String: Type.STRING,
@@ -58,6 +49,10 @@ _TYPES: dict[type, Type] = {
     Variable: Type.VARIABLE,
     Expression: Type.EXPRESSION,
     Constraint: Type.CONSTRAINT,
+    Value: Type.VALUE,
+    WideValue: Type.WIDE_VALUE,
+    Contract: Type.CONTRACT,
+    Coin: Type.COIN,
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairway.crypto import r1cs
+from fairway.crypto import r1cs, relations
 from fairway.zkvm.program import Instruction
 from fairway.zkvm.types import Item
-from fairway.zkvm.vm import Circuit, run
+from fairway.zkvm.vm import ALONE, Circuit, Surroundings, run
 
 __all__ = ["Claim", "Public", "circuit_of", "verify", "verify_batch"]
 
@@ -22,6 +22,10 @@ class Public:
         """No value: only the prover knows one."""
         return None
 
+    def value_of(self, commitment: bytes) -> int | None:  # noqa: ARG002 - the prover's delegate looks it up
+        """No value: only the prover knows one."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -31,11 +35,14 @@ class Claim:
     statement: bytes | None
     proof: bytes
     inputs: Sequence[Item] = ()
+    around: Surroundings = ALONE
 
 
-def circuit_of(instructions: Sequence[Instruction], inputs: Sequence[Item] = ()) -> Circuit:
+def circuit_of(
+    instructions: Sequence[Instruction], inputs: Sequence[Item] = (), around: Surroundings = ALONE
+) -> Circuit:
     """The circuit of a program, as a verifier sees it. Errors: `InvalidMessage`."""
-    return run(instructions, Public(), inputs)
+    return run(instructions, Public(), inputs, around)
 
 
 def verify(claim: Claim) -> None:
@@ -48,9 +55,11 @@ def verify_batch(claims: Sequence[Claim]) -> None:
 
     Errors: `InvalidProof`, `InvalidMessage`, with the fact `index` of the first bad claim.
     """
-    r1cs.verify_batch([_item(claim) for claim in claims])
-
-
-def _item(claim: Claim) -> r1cs.Item:
-    circuit = circuit_of(claim.instructions, claim.inputs)
-    return r1cs.Item(circuit.tape, circuit.commitments, claim.statement, claim.proof)
+    circuits = [circuit_of(claim.instructions, claim.inputs, claim.around) for claim in claims]
+    r1cs.verify_batch(
+        [
+            r1cs.Item(circuit.tape, circuit.commitments, claim.statement, claim.proof)
+            for claim, circuit in zip(claims, circuits, strict=True)
+        ]
+    )
+    relations.check_all([circuit.relations for circuit in circuits])
