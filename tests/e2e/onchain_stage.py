@@ -39,7 +39,7 @@ class Person:
         self.path = service.folder / f"{name}.sqlite"
 
     @asynccontextmanager
-    async def at_work(self):
+    async def at_work(self, towers=()):
         store = Store(self.path)
         known = store.channels()
         user = User(
@@ -49,6 +49,7 @@ class Person:
             self.keystore,
             known[-1] if known else None,
             clock_ms=lambda: self.service.now_ms,
+            towers=towers,
         )
         try:
             async with user:

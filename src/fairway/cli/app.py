@@ -15,6 +15,7 @@ from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
 from fairway.cli.exit import leave
 from fairway.cli.serve import serve
+from fairway.cli.watch import watch
 from fairway.errors import FairwayError, IllegalTransition
 
 __all__ = ["app", "main"]
@@ -31,6 +32,7 @@ app.command()(demo)
 app.command()(serve)
 app.command("audit")(audit_folder)
 app.command("exit")(leave)
+app.command()(watch)
 app.add_typer(chain.app)
 app.add_typer(wallet.app)
 app.add_typer(zkvm.app)

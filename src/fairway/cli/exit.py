@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from fairway.chain.purse import Purse
 from fairway.chain.remote import RemoteChain
+from fairway.cli.published import published
 from fairway.client.keystore import Keystore
 from fairway.client.leaving import Leaving, Left
 from fairway.client.side import Side
@@ -28,18 +28,6 @@ from fairway.units import format_ton
 __all__ = ["leave"]
 
 POLL_S = 2.0
-
-
-class PublishedRound(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """A round of the oracle as REST takes and gives it."""
-
-    market: int
-    round: int
-    round_ms: int
-    index: int
-    mark: int
-    funding: str
-    signatures: dict[str, str]
 
 
 def leave(
@@ -98,7 +86,7 @@ async def _leave(
         def known() -> Iterator[wire.Round]:
             yield from (entry for entry in store.record(channel_id) if isinstance(entry, wire.Round))
             if rounds is not None and rounds.exists():
-                yield from _published(rounds)
+                yield from published(rounds)
 
         return await Leaving(chain, purse, side, known, typer.echo, waiter).run()
 
@@ -115,14 +103,3 @@ def _waiter(chain: RemoteChain, *, wait: bool, advance: bool) -> Callable[[int],
                 raise Rejected("exit.later", f"come back at {when}: run the same command again", at=second)
 
     return wait_until
-
-
-def _published(path: Path) -> Iterator[wire.Round]:
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            shown = msgspec.json.decode(line, type=PublishedRound)
-            signatures = {int(place): bytes.fromhex(each) for place, each in shown.signatures.items()}
-            funding = int(shown.funding)
-        except ValueError as error:  # msgspec's errors are among them
-            raise Unavailable("exit.rounds", f"line {number} is not a round: {error}", path=str(path)) from error
-        yield wire.Round(shown.market, shown.round, shown.round_ms, shown.index, shown.mark, funding, signatures)

@@ -10,13 +10,13 @@ is judged change by change, then its half is compared with the one that follows;
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 from fairway.channel import codec, machine
-from fairway.channel.conditionals import Conditional
+from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.machine import Channel
 from fairway.channel.phase import Move
-from fairway.channel.state import NO_CONDITIONALS, UNSIGNED, Body, Half
+from fairway.channel.state import NO_CONDITIONALS, UNSIGNED, Body, Half, SignedHalf
 from fairway.client.judge import Judge
 from fairway.crypto import keys
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
@@ -44,14 +44,35 @@ Entry = (
 )
 
 
+class Cosigned(NamedTuple):
+    """A half of the user, the half of the service that it cites, and what that one promises."""
+
+    a: Half
+    b: SignedHalf
+    promised: Conditionals
+
+
 class Replica:
     """One channel of the user, under the rules of `welcome`. Signatures of the user are nowhere in it.
 
-    `pending` is his newest half while no push cites it, `closing` the cooperative close he signed, and `closed` the
+    `pending` is his newest half while no push cites it, `cosigned` the newest pair in which his half cites the
+    service's, `receipts` are those of fills after it; `closing` the cooperative close he signed, and `closed` the
     service's signature of it.
     """
 
-    __slots__ = ("account", "channel", "closed", "closing", "opened", "pending", "rounds", "rules", "welcome")
+    __slots__ = (
+        "account",
+        "channel",
+        "closed",
+        "closing",
+        "cosigned",
+        "opened",
+        "pending",
+        "receipts",
+        "rounds",
+        "rules",
+        "welcome",
+    )
 
     def __init__(self, welcome: wire.Welcome, opened: wire.Open) -> None:
         self.welcome = welcome
@@ -61,6 +82,8 @@ class Replica:
         self.account = Account(opened.channel_id, self.rules, self.rounds)
         self.channel = Channel(int.from_bytes(opened.channel_id), opened.key_a, welcome.key_b, reserve=welcome.fine)
         self.pending: wire.Propose | None = self.propose(now_ms=0)
+        self.cosigned: Cosigned | None = None
+        self.receipts: list[tuple[Receipt, bytes]] = []
         self.closing: wire.Close | None = None
         self.closed: wire.CloseSigned | None = None
 
@@ -147,6 +170,7 @@ class Replica:
                 self.account.deposit = self.channel.deposit_a
             case wire.Propose():
                 self.pending = entry
+                self._cosign(entry)
             case wire.Pushed():
                 self._push(entry)
             case wire.Refused():
@@ -158,6 +182,12 @@ class Replica:
                 self._close(entry)
             case _:
                 raise InvalidMessage("replica.record", "a record opens one channel")
+
+    def _cosign(self, proposed: wire.Propose) -> None:
+        newest = self.channel.b
+        if newest is not None and proposed.cites == newest.half.seqno:
+            self.cosigned = Cosigned(self.half_of(proposed), newest, self.channel.b_conditionals)
+            self.receipts = []
 
     def _close(self, entry: wire.Close | wire.CloseSigned) -> None:
         if isinstance(entry, wire.Close):
@@ -225,6 +255,7 @@ class Replica:
             raise InvalidMessage("replica.receipts", "not every fill has its receipt", due=len(due))
         for receipt, signature in zip(due, signatures, strict=True):
             keys.verify(self.channel.key_b, receipt.digest(), signature)
+            self.receipts.append((receipt, signature))
 
 
 def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:

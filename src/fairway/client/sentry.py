@@ -14,8 +14,8 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.client.answer import Holding, challenge_of, claim_of
-from fairway.client.rounds import exits_around
-from fairway.errors import Rejected, Unavailable
+from fairway.client.rounds import verified_exits
+from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.exchange.claims import Paper, markets
 from fairway.exchange.terms import Receipt
@@ -40,7 +40,7 @@ Statement = codec.Challenge | codec.Settle
 class Post:
     """What a sentry stands for: whose channel, under which rules, and what it holds by now.
 
-    `speak` makes a message of a statement: signed by the user, or open to anyone (`unsigned`). `rounds` are verified.
+    `speak` makes a message of a statement: signed by the user, or open to anyone (`unsigned`).
     """
 
     address: str
@@ -53,7 +53,7 @@ class Post:
 
 
 async def see(chain: Chain, address: str) -> ChannelView | None:
-    """The contract as it is now; None before it has begun, and once it has paid out and gone."""
+    """The contract as it is now; None where none lives."""
     if (await chain.get_account(address)).status != "active":
         return None
     return read_channel(await chain.run_get(address, GETTER))
@@ -71,17 +71,17 @@ class Sentry:
 
     async def run(self) -> None:
         """Look whenever something happens to the channel, and at its times, until it has paid out."""
-        seen_lt, pause_s = 0, LOOK_S
+        seen_lt = 0
         while True:
             try:
                 view = await see(self._chain, self._post.address)
-                account = await self._chain.get_account(self._post.address)
-                if view is None and account.last_lt:
+                if view is not None and _is_over(view):
                     return
+                seen_lt = max(seen_lt, (await self._chain.get_account(self._post.address)).last_lt)
                 disputed = view is not None and await self._step(view)
-                pause_s, seen_lt = (POLL_S, account.last_lt) if disputed else (LOOK_S, account.last_lt)
-                await self._chain.wait(self._post.address, seen_lt, pause_s)
-            except Unavailable:
+                await self._chain.wait(self._post.address, seen_lt, POLL_S if disputed else LOOK_S)
+            except (InvalidMessage, Rejected, Unavailable) as error:
+                self._tell(f"could not: {error}")
                 await asyncio.sleep(POLL_S)
 
     async def _step(self, view: ChannelView) -> bool:
@@ -105,7 +105,7 @@ class Sentry:
         now_s = await self._chain.now()
         if self._post.unsigned and now_s < settling_s + welcome.settling_s // 2:
             return None
-        exits = exits_around(started_ms + welcome.patience_ms, self._post.rounds())
+        exits = verified_exits(welcome, started_ms + welcome.patience_ms, self._post.rounds())
         is_late = now_s >= settling_s + welcome.settling_s * 3 // 4
         if not markets(held.promised) <= exits.keys() and not is_late:
             return None
@@ -128,3 +128,8 @@ class Sentry:
             del self._sent[body.hash]
         else:
             self._tell(words)
+
+
+def _is_over(view: ChannelView) -> bool:
+    """Whether the channel has paid out: it is as before its beginning, but for the floors under its seqnos."""
+    return view.state is ChannelState.UNINITED and view.floor_a > 0

@@ -21,6 +21,7 @@ from fairway.client.answer import Holding
 from fairway.client.keystore import Keystore
 from fairway.client.replica import Replica
 from fairway.client.store import Evidence, Store
+from fairway.client.watchtower_wire import RECEIPTS, Handed, Watched, deposit_of, seal
 from fairway.client.wish import Wish
 from fairway.crypto.keys import Signer
 from fairway.errors import InvalidMessage, Rejected, Unavailable
@@ -160,6 +161,30 @@ class Side:
         half = replica.half_of(replica.pending) if replica.pending else newest_a.half
         signed = SignedHalf(half, self._signer.sign(half.digest()))
         return Holding(signed, newest_b, replica.channel.b_conditionals)
+
+    @property
+    def watchable(self) -> tuple[int, int] | None:
+        """The seqnos of the half that a deposit would hold, and of the service's newest; None where there is none."""
+        cosigned = self.replica.cosigned
+        return (cosigned.a.seqno, self.replica.newest_b) if cosigned and self.replica.channel.deposit_a else None
+
+    def deposit(self) -> Handed:
+        """What a watchtower needs to answer for this channel, without any secret. Errors: `side.uncosigned`."""
+        replica, cosigned = self.replica, self.replica.cosigned
+        if cosigned is None:
+            raise Rejected("side.uncosigned", "nothing was countersigned yet")
+        signed = SignedHalf(cosigned.a, self._signer.sign(cosigned.a.digest()))
+        window = replica.channel.window.items()
+        newer = [each.b.digest() for seqno, each in window if each.b and seqno > cosigned.b.half.seqno]
+        held = Holding(signed, cosigned.b, cosigned.promised)
+        deposit = deposit_of(
+            replica.welcome, replica.opened, held, newer, replica.newest_b, replica.receipts[-RECEIPTS:]
+        )
+        return seal(deposit, self._signer)
+
+    def keep_receipt(self, receipt: Watched) -> None:
+        """Write down that a watchtower stands for this channel."""
+        self._store.keep_receipt(self.channel_id, receipt)
 
     @property
     def setup(self) -> ChannelSetup:

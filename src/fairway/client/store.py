@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from fairway.client.replica import Entry
+from fairway.client.watchtower_wire import Watched
 from fairway.errors import IllegalTransition, Unavailable
 from fairway.exchange import wire
 
@@ -39,6 +40,12 @@ CREATE TABLE IF NOT EXISTS evidence (
     code    TEXT NOT NULL,
     message TEXT NOT NULL,
     frame   BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS watched (    -- the newest receipt of each watchtower
+    channel BLOB NOT NULL,
+    tower   BLOB NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (channel, tower)
 ) STRICT;
 """
 OWNER_ONLY = 0o600
@@ -112,6 +119,19 @@ class Store:
         with _translated(self.path):
             query = "SELECT code, message, frame FROM evidence WHERE channel = ? ORDER BY number"
             return [Evidence(*row) for row in self._database.execute(query, (channel_id,))]
+
+    def keep_receipt(self, channel_id: bytes, receipt: Watched) -> None:
+        """Write down the newest receipt of a watchtower, durable on return."""
+        with _translated(self.path), self._database:
+            self._database.execute(
+                "REPLACE INTO watched VALUES (?, ?, ?)", (channel_id, receipt.key, _encoder.encode(receipt))
+            )
+
+    def receipts(self, channel_id: bytes) -> list[Watched]:
+        """The newest receipt of each watchtower that stands for a channel."""
+        with _translated(self.path):
+            rows = self._database.execute("SELECT payload FROM watched WHERE channel = ?", (channel_id,)).fetchall()
+            return [msgspec.msgpack.decode(payload, type=Watched) for (payload,) in rows]
 
     def export(self, path: Path) -> None:
         """A consistent copy of the whole record as a new private file, while this one stays in use."""

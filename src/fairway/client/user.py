@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Self
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
+from fairway.client.courier import Courier
 from fairway.client.keystore import Keystore
 from fairway.client.onchain import OnChain
 from fairway.client.sentry import Post, Sentry
@@ -32,7 +33,10 @@ ROUNDS = 4096
 
 
 class User:
-    """One user in one channel; the line to the service is kept while the block lasts: `async with User(…) as user`."""
+    """One user in one channel; the line to the service is kept while the block lasts: `async with User(…) as user`.
+
+    `towers` are URLs of watchtowers that get every state; `couriers` know what they said.
+    """
 
     def __init__(
         self,
@@ -45,12 +49,16 @@ class User:
         notify: Callable[[Notice], None] = lambda _: None,
         clock_ms: Callable[[], int] = now_ms,
         session: type[Session] = Session,
+        towers: Sequence[str] = (),
     ) -> None:
         self.purse = Purse(chain, keystore.wallet(), venue.network)
         self._shown: deque[wire.Round] = deque(maxlen=ROUNDS)
         self._told = notify
         self.session = session(venue, store, keystore, channel_id, notify=self._notice, clock_ms=clock_ms)
-        self._another = partial(User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms, session=session)
+        self.couriers = [Courier(url) for url in towers]
+        self._another = partial(
+            User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms, session=session, towers=towers
+        )
         self._chain = chain
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,6 +78,8 @@ class User:
     def _notice(self, notice: Notice) -> None:
         if isinstance(notice, wire.Round):
             self._shown.append(notice)
+            for courier in self.couriers:
+                courier.show(notice)
         self._told(notice)
 
     async def _stand_guard(self) -> None:
@@ -85,7 +95,12 @@ class User:
             unsigned=False,
             rounds=lambda: self._shown,
         )
-        await Sentry(self._chain, self.purse, post).run()
+        couriers = [asyncio.create_task(courier.run(side)) for courier in self.couriers]
+        try:
+            await Sentry(self._chain, self.purse, post).run()
+        finally:
+            for task in couriers:
+                task.cancel()
 
     @property
     def onchain(self) -> OnChain:
