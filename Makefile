@@ -59,10 +59,10 @@ tools:
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# The contracts ship compiled; node is only for recompiling them in the tests.
-contracts/node_modules: contracts/package-lock.json
-	@if command -v npm >/dev/null; then echo "== installing the contract compiler"; cd contracts && npm ci --silent --no-audit --no-fund; \
-	else echo "== no npm: the test that recompiles the contracts will be skipped"; fi
+# The contracts ship compiled; node is only for the tests: the compiler, and a second machine to run them on.
+contracts/node_modules: contracts/package-lock.json contracts/.npmrc
+	@if command -v npm >/dev/null; then echo "== installing the contract compiler and sandbox"; cd contracts && npm ci --silent --no-audit --no-fund --ignore-scripts && touch node_modules; \
+	else echo "== no npm: the tests that recompile the contracts or run them on a second machine will be skipped"; fi
 
 contracts: contracts/node_modules  ## recompile the Tolk contracts into the package
 	cd contracts && node build.mjs

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fairway.chain.interface import Transaction
 from fairway.chain.router import FAUCET, Router
-from fairway.channel.codec import Challenge, Finish, Init, Message, Signed, Start, Statement, TopUp, encode
+from fairway.channel.codec import Agreed, Challenge, Finish, Init, Message, Signed, Start, Statement, TopUp, encode
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.crypto.keys import public_key, sign
@@ -44,11 +45,17 @@ def signed(statement: Statement, *, by_a: bool) -> Signed:
     return Signed(by_a, sign(SEED_A if by_a else SEED_B, statement.digest()), statement)
 
 
+def both(statement: Statement) -> Agreed:
+    digest = statement.digest()
+    return Agreed(sign(SEED_A, digest), sign(SEED_B, digest), statement)
+
+
 @dataclass
 class Stage:
     key_a: bytes = public_key(SEED_A)
     key_b: bytes = public_key(SEED_B)
-    master: str | None = None
+    currency: str | int | None = None
+    storage_fee: int = TON // 4
     router: Router = field(default_factory=Router)
 
     def __post_init__(self) -> None:
@@ -58,8 +65,8 @@ class Stage:
             key_b=self.key_b,
             destination_a=WALLET_A,
             destination_b=WALLET_B,
-            master=self.master,
-            storage_fee=TON // 4,
+            currency=self.currency,
+            storage_fee=self.storage_fee,
             quarantine_s=QUARANTINE_S,
             settling_s=SETTLING_S,
             fine=FINE,
@@ -67,8 +74,10 @@ class Stage:
         self.address = address_of(setup.init)
         self.router.inject(FAUCET, self.address, TON, init=setup.init, bounce=False)
 
-    def tell(self, message: Message, nano: int = TON // 5, sender: str = STRANGER) -> Transaction:
-        return self.router.inject(sender, self.address, nano, encode(message))[0]
+    def tell(
+        self, message: Message, nano: int = TON // 5, sender: str = STRANGER, extra: Mapping[int, int] | None = None
+    ) -> Transaction:
+        return self.router.inject(sender, self.address, nano, encode(message), extra=extra)[0]
 
     def inited(self) -> Stage:
         assert self.tell(signed(Init(CHANNEL), by_a=True)).exit_code == 0

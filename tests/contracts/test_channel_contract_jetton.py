@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from channel_stage import CHANNEL, SEED_A, SEED_B, TON, WALLET_A, WALLET_B, Stage, signed
+from channel_stage import CHANNEL, TON, WALLET_A, WALLET_B, Stage, both, signed
 
 from fairway.chain.interface import Message, Transaction
-from fairway.channel.codec import Agreed, Close, Commit, Init, TopUp, encode
-from fairway.channel.codec import Message as Body
-from fairway.channel.statement import Statement
-from fairway.crypto.keys import sign
+from fairway.channel.codec import Close, Commit, Init, TopUp, encode
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Cell, from_boc
 
@@ -51,12 +48,8 @@ def says(stage: Stage, sender: str, body: Cell, nano: int = TON // 10) -> Transa
     return stage.router.inject(sender, stage.address, nano, body)[0]
 
 
-def both(statement: Statement) -> Body:
-    return Agreed(sign(SEED_A, statement.digest()), sign(SEED_B, statement.digest()), statement)
-
-
 def ready() -> Stage:
-    made = Stage(master=MASTER).inited()
+    made = Stage(currency=MASTER).inited()
     assert says(made, MASTER, take(UNITS)).exit_code == 0
     return made
 
@@ -67,12 +60,12 @@ def stage() -> Stage:
 
 
 def test_init_asks_the_master_for_the_wallet():
-    asked = Stage(master=MASTER).tell(signed(Init(CHANNEL), by_a=True))
+    asked = Stage(currency=MASTER).tell(signed(Init(CHANNEL), by_a=True))
     assert next((message.destination, op(message)) for message in asked.outgoing) == (MASTER, PROVIDE)
 
 
 def test_only_the_master_names_the_wallet_and_only_once(stage: Stage):
-    fresh = Stage(master=MASTER).inited()
+    fresh = Stage(currency=MASTER).inited()
     assert says(fresh, SOMEONE, take(SOMEONE)).exit_code == 101
     assert says(stage, MASTER, take(SOMEONE)).exit_code == 124
 
@@ -98,7 +91,7 @@ def test_units_without_a_side_go_back(stage: Stage, payload: Cell):
 
 
 def test_units_that_come_before_the_wallet_is_known_go_back():
-    stage = Stage(master=MASTER).inited()
+    stage = Stage(currency=MASTER).inited()
     (back,) = says(stage, UNITS, notify(TON, encode(TopUp(True)))).outgoing
     assert transfer(back) == (TON, SOMEONE)
 

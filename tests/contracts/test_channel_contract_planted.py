@@ -12,14 +12,23 @@ from pathlib import Path
 import pytest
 import test_channel_contract_attacks as attacks
 import test_channel_contract_close as close
+import test_channel_contract_extra as extra
 import test_channel_contract_jetton as jetton
 import test_channel_contract_settle as settle
+import test_channel_known_defects as defects
 from test_compiled_contracts import CONTRACTS, needs_compiler
 
 from fairway.ton import contracts
 from fairway.ton.cells import from_boc
 
 DISPUTE, MONEY = "channel_dispute.tolk", "channel_money.tolk"
+
+
+def call_with_patches(attack: Callable[[pytest.MonkeyPatch], object]) -> None:
+    with pytest.MonkeyPatch.context() as inner:
+        attack(inner)
+
+
 PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
     (
         "R1 citations raise no floor",
@@ -97,6 +106,55 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
         "promised.conditionalsHash = conditionals.originalHash();",
         "",
         settle.test_a_promise_is_settled_once_and_the_others_stay,
+    ),
+    (
+        "a fine puts a side below zero",
+        DISPUTE,
+        "-min(verdict.fine, ofA)",
+        "-verdict.fine",
+        defects.test_finish_does_not_zero_b_when_a_falls_below_zero,
+    ),
+    (
+        "seqnos are cut to 32 bits",
+        MONEY,
+        "self.floorA = seqnoA;",
+        "self.floorA = seqnoA & 0xffffffff;",
+        defects.test_a_seqno_above_32_bits_is_kept_whole,
+    ),
+    (
+        "init takes the balances that are there",
+        MONEY,
+        "assert (self.balance.hash() == NOTHING_PAID_IN) throw",
+        "assert (true) throw",
+        lambda: call_with_patches(defects.test_a_channel_born_with_a_split_never_begins),
+    ),
+    (
+        "a top-up counts what it does not bring",
+        MONEY,
+        "self.topUp(isA, value - FEE_TON_TOP_UP)",
+        "self.topUp(isA, 2 * value)",
+        defects.test_a_top_up_counts_what_came_and_nothing_that_is_said,
+    ),
+    (
+        "one challenge only",
+        DISPUTE,
+        "assert (raised) throw",
+        "assert (false) throw",
+        defects.test_a_challenge_that_showed_too_little_is_not_the_last,
+    ),
+    (
+        "the last challenge decides",
+        DISPUTE,
+        "if (!byA | (self.stateA.seqno < floorA))",
+        "if (true)",
+        defects.test_a_challenge_in_the_last_second_changes_nothing_for_who_has_answered,
+    ),
+    (
+        "any extra currency will do",
+        MONEY,
+        "assert (found & (others == null)) throw",
+        "assert (found) throw",
+        partial(extra.test_anything_but_the_named_currency_goes_back, {extra.OURS: 5, extra.OTHER: 5}),
     ),
     (
         "any key will do",

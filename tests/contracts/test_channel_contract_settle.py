@@ -269,6 +269,13 @@ def test_a_condition_cannot_write_our_storage_or_send():
     assert dispute.owed() == 5
 
 
+def test_a_condition_may_look_at_the_clock():
+    """Those of the living contract do: a virtual channel has a deadline."""
+    dispute = Dispute(Conditionals([(1, coded("F823" + "75"))]), by_a=True)  # NOW, 5
+    assert dispute.settle({1: Builder().end_cell()}).exit_code == 0
+    assert dispute.owed() == 5
+
+
 def test_a_proof_may_leave_out_the_other_promises():
     conditionals = Conditionals([(1, plain(TON)), (1 << 31, plain(2 * TON))])
     dispute = Dispute(conditionals, by_a=True)

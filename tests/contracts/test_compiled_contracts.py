@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from hashlib import sha256
@@ -21,7 +22,7 @@ OURS = [name for name in NAMES if name != "wallet"]
 FORBIDDEN = ("HASHBU", "BTOS", "LDSTDADDR", "STSTDADDR", "LDOPTSTDADDR", "STOPTSTDADDR")
 
 needs_compiler = pytest.mark.skipif(
-    shutil.which("node") is None or not (CONTRACTS / "node_modules/@ton/tolk-js").is_dir(),
+    (shutil.which("node") is None or not (CONTRACTS / "node_modules/@ton/tolk-js").is_dir()) and "CI" not in os.environ,
     reason="the compiler is not installed: run npm ci in contracts/",
 )
 

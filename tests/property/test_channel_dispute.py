@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway.channel import dispute as rules
-from fairway.channel.dispute import A, B, answer, challenge, finish, start
+from fairway.channel.dispute import A, B, answer, challenge, finish, open_challenge, start
 from fairway.channel.state import Body, Half
 from fairway.errors import Rejected
 
@@ -60,9 +60,9 @@ def paid(dispute, side, fine=0):
     return payout[side]
 
 
-def tried(move, *arguments, **options):
+def tried(move, *arguments):
     try:
-        return move(*arguments, **options)
+        return move(*arguments)
     except Rejected:
         return None
 
@@ -92,7 +92,7 @@ def check_theorem(seed, count=None):
             if opened is None:
                 continue
             # He may also abuse the watchtower's door before the honest side answers.
-            begun = [opened, *filter(None, (tried(challenge, opened, honest, other, unsigned=True) for other in pairs))]
+            begun = [opened, *filter(None, (tried(open_challenge, opened, other) for other in pairs))]
             for dispute in begun:
                 answered = defended(history, dispute, honest)
                 assert paid(answered, cheater) <= bound, "a start paid the cheater"
@@ -150,7 +150,7 @@ def test_a_watchtower_needs_no_secret_to_undo_an_invented_half():
     newest_a, newest_b = history.halves[A][-1], history.halves[B][-1]
     invented = replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
     opened = start(A, (invented, newest_b))
-    saved = challenge(opened, B, (newest_a, newest_b), unsigned=True)
+    saved = open_challenge(opened, (newest_a, newest_b))
     assert saved.pair == (newest_a, newest_b)
     assert not saved.challenged
 
@@ -161,7 +161,7 @@ def test_nobody_unsigned_brings_an_invented_half():
     invented = replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
     opened = start(A, (history.halves[A][0], history.halves[B][0]))
     with pytest.raises(Rejected) as caught:
-        challenge(opened, B, (invented, newest_b), unsigned=True)
+        open_challenge(opened, (invented, newest_b))
     assert caught.value.code == "dispute.uncosigned"
 
 
@@ -180,11 +180,11 @@ def check_watchtower(seed):
         tower = (mine, cited) if honest == A else (cited, mine)
         for pair in pairs:
             opened = tried(start, cheater, pair)
-            saved = opened and (tried(challenge, opened, honest, tower, unsigned=True) or opened)
+            saved = opened and (tried(open_challenge, opened, tower) or opened)
             if saved is None or saved.pair[cheater] != cited:
                 continue  # he started with a half that nobody has cited yet: his own risk, and above the floor
             for later, unsigned in product(pairs, (False, True)):
-                last = tried(challenge, saved, honest if unsigned else cheater, later, unsigned=unsigned)
+                last = tried(open_challenge, saved, later) if unsigned else tried(challenge, saved, cheater, later)
                 if last:
                     moves += 1
                     assert last.pair[cheater] == cited, "the last word was the cheater's"
@@ -196,16 +196,16 @@ def test_a_watchtower_alone_keeps_what_both_have_signed():
 
 
 def test_a_contract_whose_unsigned_door_takes_any_newer_half_is_caught():
-    real = rules.challenge
+    real = rules.open_challenge
 
-    def generous(dispute, challenger, pair, *, unsigned=False):
-        other = 1 - challenger
-        if unsigned and pair[other].seqno > dispute.pair[other].seqno:
-            return replace(real(replace(dispute, challenged=False), challenger, pair), challenged=dispute.challenged)
-        return real(dispute, challenger, pair, unsigned=unsigned)
+    def generous(dispute, pair):
+        initiator = dispute.initiator
+        if pair[initiator].seqno > dispute.pair[initiator].seqno:
+            return replace(challenge(replace(dispute, challenged=False), 1 - initiator, pair), challenged=False)
+        return real(dispute, pair)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(globals(), "challenge", generous)
+        monkeypatch.setitem(globals(), "open_challenge", generous)
         with pytest.raises(AssertionError, match="the last word"):
             over(20, check_watchtower)
 
@@ -228,29 +228,29 @@ def test_a_contract_without_r1_is_caught():
 def test_a_contract_that_takes_only_newer_halves_is_caught():
     real = rules.challenge
 
-    def living(dispute, challenger, pair, **options):
+    def living(dispute, challenger, pair):
         other = 1 - challenger
         if pair[other].seqno <= dispute.pair[other].seqno:
             raise Rejected("dispute.outdated", "the living contract's mistake, turned round")
-        return real(dispute, challenger, pair, **options)
+        return real(dispute, challenger, pair)
 
     planted(lambda m: m.setitem(globals(), "challenge", living))
 
 
 def test_a_contract_whose_unsigned_door_uses_up_the_free_challenge_is_caught():
-    real = rules.challenge
+    real = rules.open_challenge
 
-    def burning(dispute, challenger, pair, *, unsigned=False):
-        return replace(real(dispute, challenger, pair, unsigned=unsigned), challenged=True)
+    def burning(dispute, pair):
+        return replace(real(dispute, pair), challenged=True)
 
-    planted(lambda m: m.setitem(globals(), "challenge", burning))
+    planted(lambda m: m.setitem(globals(), "open_challenge", burning))
 
 
 def test_a_contract_whose_initiator_may_choose_his_own_half_again_is_caught():
     real = rules.challenge
 
-    def lenient(dispute, challenger, pair, **options):
-        after = real(dispute, challenger, pair, **options)
+    def lenient(dispute, challenger, pair):
+        after = real(dispute, challenger, pair)
         if challenger != dispute.initiator:
             return after
         kept = list(after.pair)

@@ -22,7 +22,10 @@ Status = Literal["absent", "uninit", "active", "frozen"]
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One account as of the newest transaction. `code` and `data` are there while it is active."""
+    """One account as of the newest transaction. `code` and `data` are there while it is active.
+
+    `extra`: what it holds of extra currencies, by number.
+    """
 
     address: str
     status: Status
@@ -30,6 +33,7 @@ class Account(msgspec.Struct, frozen=True):
     last_lt: int
     code: bytes | None
     data: bytes | None
+    extra: dict[int, int] = {}
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -58,6 +58,7 @@ def read_account(address: str, boc: bytes | None) -> Account:
         last_lt=shard.last_trans_lt,
         code=init and init.code.to_boc(),
         data=init and init.data.to_boc(),
+        extra=storage.balance.other.dict or {},
     )
 
 

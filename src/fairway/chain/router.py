@@ -7,7 +7,7 @@ One call is one database transaction: it happens with everything it causes, or n
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -135,10 +135,13 @@ class Router:
         *,
         bounce: bool = True,
         init: Cell | None = None,
+        extra: Mapping[int, int] | None = None,
     ) -> tuple[Transaction, ...]:
         """Deliver an internal message that nobody sent: the faucet's way, and a test's to stand in a sender's shoes."""
         with self._database:
-            message = internal_message(source, destination, nano, body, bounce=bounce, init=init, at=self.now)
+            message = internal_message(
+                source, destination, nano, body, bounce=bounce, init=init, at=self.now, extra=extra
+            )
             return (self._transact(destination, message.to_boc()), *self._drain())
 
     def deliver(self) -> tuple[Transaction, ...]:

@@ -6,14 +6,17 @@ is chosen by Y among all that are not older than what Y itself has acknowledged.
 - R1 Start and challenge raise each side's floor to the seqno that the other half of the message cites.
 - R2 A challenge replaces the other side's half by any half at or above that floor.
 - R3 The challenger's own half is replaced by the message's only where the quarantined one lies below its floor.
-- R4 The initiator is fined once, and only if a half of his with a higher seqno or a higher sum is shown.
+- R4 The initiator is fined once, and only if a half of his with a higher seqno or a higher sum is shown than the one he
+  came with.
 - R5 The first challenge of the side that did not start is free; every further one must raise a floor.
 
-A challenge that nobody signed (`unsigned`: a watchtower's) must bring a co-signed state, the one the beneficiary's own
-half cites: so no invented half comes in by it, and it leaves the beneficiary his free challenge.
+A challenge that nobody signed (`open_challenge`: a watchtower's) speaks for the side that did not start, until it has
+spoken itself, and must bring a co-signed state, the one that side's own half cites: so no invented half comes in by it,
+and it leaves that side its free challenge.
 
-The theorem, tested over random histories in tests/property/test_channel_dispute.py: an honest side that answers by
-`answer` gets no less from any start and any later challenge than from an honest start; nothing a cheater brings pays.
+The contract does the same, step by step: tests/contracts/test_channel_contract_model.py. The theorem, tested over
+random histories in tests/property/test_channel_dispute.py: an honest side that answers by `answer` gets no less from
+any start and any later challenge than from an honest start; nothing a cheater brings pays.
 """
 
 from __future__ import annotations
@@ -24,7 +27,19 @@ from typing import Literal, TypeAlias
 from fairway.channel.state import Half, SignedHalf
 from fairway.errors import InvalidMessage, Rejected
 
-__all__ = ["A", "B", "Dispute", "Equivocation", "Pair", "Side", "answer", "challenge", "finish", "start"]
+__all__ = [
+    "A",
+    "B",
+    "Dispute",
+    "Equivocation",
+    "Pair",
+    "Side",
+    "answer",
+    "challenge",
+    "finish",
+    "open_challenge",
+    "start",
+]
 
 Side: TypeAlias = Literal[0, 1]
 Pair: TypeAlias = tuple[Half, Half]
@@ -35,10 +50,11 @@ B: Side = 1
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A `pair` in quarantine (A's half, B's), who brought it, and the `floors` below which halves are dead."""
+    """A `pair` in quarantine (A's half, B's), who started with which half of his, and the `floors` of both sides."""
 
     pair: Pair
     initiator: Side
+    came_with: Half
     floors: tuple[int, int]
     challenged: bool = False
     fined: bool = False
@@ -46,36 +62,53 @@ class Dispute:
 
 def start(initiator: Side, pair: Pair, committed: tuple[int, int] = (0, 0)) -> Dispute:
     """Quarantine `pair`; `Rejected` `dispute.outdated` where a half is below its floor (`committed`: so far)."""
-    return Dispute(pair, initiator, _raised(committed, pair))
+    return Dispute(pair, initiator, pair[initiator], _raised(committed, pair))
 
 
-def challenge(dispute: Dispute, challenger: Side, pair: Pair, *, unsigned: bool = False) -> Dispute:
-    """The dispute after `challenger`, or anyone for him (`unsigned`), has shown `pair`.
+def challenge(dispute: Dispute, challenger: Side, pair: Pair) -> Dispute:
+    """The dispute after `challenger` has shown `pair`.
 
     Errors: `Rejected` with `dispute.outdated` (below a floor), `dispute.challenged` (nothing more may come without
-    raising a floor), `dispute.uncosigned` (an unsigned challenge is not a co-signed state, or changes nothing).
+    raising a floor).
     """
     floors = _raised(dispute.floors, pair)
-    other = _other(challenger)
-    shown, quarantined = pair[other], dispute.pair[other]
-    free = challenger != dispute.initiator and not dispute.challenged
-    if unsigned:
-        nothing_new = shown == quarantined and floors == dispute.floors
-        if pair[challenger].counterparty != shown.body or nothing_new:
-            raise Rejected("dispute.uncosigned", "an unsigned challenge brings a newer co-signed state")
-    elif not free and floors == dispute.floors:  # R5
+    first = challenger != dispute.initiator
+    if (dispute.challenged or not first) and floors == dispute.floors:  # R5
         raise Rejected("dispute.challenged", "a further challenge raises a floor")
-    own = dispute.pair[challenger]
+    return replace(_answered(dispute, challenger, pair, floors), challenged=dispute.challenged or first)
+
+
+def open_challenge(dispute: Dispute, pair: Pair) -> Dispute:
+    """The dispute after anyone has shown `pair` for the side that did not start.
+
+    Errors: `Rejected` with `dispute.challenged` (that side has spoken), `dispute.outdated` (below a floor),
+    `dispute.uncosigned` (its half does not cite the other one).
+    """
+    if dispute.challenged:
+        raise Rejected("dispute.challenged", "the side that did not start has spoken for itself")
+    challenger = _other(dispute.initiator)
+    floors = _raised(dispute.floors, pair)
+    if pair[challenger].counterparty != pair[dispute.initiator].body:
+        raise Rejected("dispute.uncosigned", "an unsigned challenge brings a co-signed state")
+    return _answered(dispute, challenger, pair, floors)
+
+
+def _answered(dispute: Dispute, challenger: Side, pair: Pair, floors: tuple[int, int]) -> Dispute:
+    other = _other(challenger)
+    shown, own = pair[other], dispute.pair[challenger]
     if own.seqno < floors[challenger]:  # R3
         own = pair[challenger]
-    newer = shown.seqno > quarantined.seqno or shown.sent > quarantined.sent
     return replace(
         dispute,
         pair=(shown, own) if other == A else (own, shown),  # R2
         floors=floors,
-        challenged=dispute.challenged or (free and not unsigned),
-        fined=dispute.fined or (other == dispute.initiator and newer),  # R4
+        fined=dispute.fined or (other == dispute.initiator and _is_newer(shown, dispute.came_with)),
     )
+
+
+def _is_newer(shown: Half, came_with: Half) -> bool:
+    """R4. Not by the quarantined half: that one the challenger has chosen."""
+    return shown.seqno > came_with.seqno or shown.sent > came_with.sent
 
 
 def finish(dispute: Dispute, deposits: tuple[int, int], claimed: tuple[int, int], fine: int) -> tuple[int, int]:

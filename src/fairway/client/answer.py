@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
-from fairway.channel.dispute import A, B, Dispute, answer, challenge
+from fairway.channel.dispute import A, B, Dispute, answer, challenge, open_challenge
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.errors import Rejected
 from fairway.exchange.claims import Paper, claim
@@ -47,12 +47,15 @@ def challenge_of(view: ChannelView, held: Holding, *, unsigned: bool) -> codec.C
         return None
     # The chain keeps no citation of a half in quarantine: only its body counts.
     shown = Half(channel_id, _body(quarantine.a)), Half(channel_id, _body(quarantine.b), held.b.half.counterparty)
-    dispute = Dispute(shown, B, (view.floor_a, view.floor_b), quarantine.challenged)
+    dispute = Dispute(shown, B, shown[B], (view.floor_a, view.floor_b), quarantine.challenged)
     pair = answer(dispute, A, held.a.half, held.b.half)
-    if pair is None or (unsigned and quarantine.challenged):
+    if pair is None:
         return None
     try:
-        challenge(dispute, A, pair, unsigned=unsigned)
+        if unsigned:
+            open_challenge(dispute, pair)
+        else:
+            challenge(dispute, A, pair)
     except Rejected:
         return None
     return codec.Challenge(channel_id, held.a, held.b)

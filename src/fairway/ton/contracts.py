@@ -61,14 +61,17 @@ def condition_code(kind: Literal["order", "position", "chain"], oracle: Cell | N
 
 @dataclass(frozen=True, slots=True)
 class ChannelSetup:
-    """What a channel is born with. `master` is the jetton it holds; None: TON. Addresses are raw, amounts nano."""
+    """What a channel is born with. Addresses are raw, amounts nano.
+
+    `currency` is what it holds: None is TON, an address the jetton of that master, a number that extra currency.
+    """
 
     channel_id: int
     key_a: bytes
     key_b: bytes
     destination_a: str
     destination_b: str
-    master: str | None
+    currency: str | int | None
     storage_fee: int
     quarantine_s: int
     settling_s: int
@@ -86,11 +89,13 @@ class ChannelSetup:
         data = begin_cell().store_bit(0).store_ref(begin_cell().store_uint(0, 6 * 4).end_cell())
         data.store_bytes(self.key_a).store_bytes(self.key_b).store_uint(self.channel_id, 128)
         data.store_ref(closing.end_cell()).store_uint(0, 64 + 64 + 1)
-        return data.store_ref(_currency(payments, self.master).end_cell()).end_cell()
+        return data.store_ref(_currency(payments, self.currency).end_cell()).end_cell()
 
 
-def _currency(payments: Builder, master: str | None) -> Builder:
-    if master is None:
+def _currency(payments: Builder, currency: str | int | None) -> Builder:
+    if currency is None:
         return payments.store_bit(0)
-    addresses = begin_cell().store_address(Address(master)).store_address(None).end_cell()
+    if isinstance(currency, int):
+        return payments.store_uint(0b10, 2).store_uint(currency, 32)
+    addresses = begin_cell().store_address(Address(currency)).store_address(None).end_cell()
     return payments.store_uint(0b11, 2).store_ref(addresses)

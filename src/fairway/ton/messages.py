@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pytoniq_core import Address, begin_cell
+from collections.abc import Mapping
+
+from pytoniq_core import Address, HashMap, begin_cell
 
 from fairway.ton.cells import Builder, Cell
 
@@ -39,13 +41,26 @@ def internal_message(
     bounce: bool = True,
     init: Cell | None = None,
     at: int = 0,
+    extra: Mapping[int, int] | None = None,
 ) -> Cell:
-    """A message between contracts. A contract that sends leaves `source` and `at` to the network."""
+    """A message between contracts. A contract that sends leaves `source` and `at` to the network.
+
+    `extra`: amounts of extra currencies, by number.
+    """
     head = begin_cell().store_uint(0b0110 if bounce else 0b0100, 4)
     head.store_address(Address(source) if source else None).store_address(Address(destination))
-    head.store_coins(nano).store_bit(0).store_coins(0).store_coins(0).store_uint(0, 64).store_uint(at, 32)
+    head.store_coins(nano).store_dict(_extra(extra or {})).store_coins(0).store_coins(0).store_uint(0, 64).store_uint(
+        at, 32
+    )
     head = _init(head, init)
     return (head.store_bit(1).store_ref(body) if body else head.store_bit(0)).end_cell()
+
+
+def _extra(amounts: Mapping[int, int]) -> Cell | None:
+    held = HashMap(32, value_serializer=lambda amount, leaf: leaf.store_var_uint(amount, 5))
+    for number, amount in amounts.items():
+        held.set_int_key(number, amount)
+    return held.serialize() if amounts else None
 
 
 def _init(head: Builder, init: Cell | None) -> Builder:

@@ -34,7 +34,7 @@ class ChannelParts:
             key_b=key_b,
             destination_a=str(vault),
             destination_b=str(sink_of(vault)),
-            master=str(vault),
+            currency=str(vault),
             storage_fee=self.storage_fee,
             quarantine_s=self.quarantine_s,
             settling_s=self.settling_s,

@@ -1,0 +1,156 @@
+"""What each operation of the channel contract costs, in TON, in a jetton and in an extra currency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from channel_stage import (
+    CHANNEL,
+    QUARANTINE_S,
+    TON,
+    Stage,
+    body,
+    both,
+    half_a,
+    half_b,
+    signed,
+)
+from evidence import (
+    DELAY_MS,
+    KEY,
+    ORDER_CODE,
+    POSITION_CODE,
+    inputs,
+    order,
+    order_input,
+    position,
+    position_input,
+    proof,
+    receipt,
+    rounds,
+)
+from test_channel_contract_jetton import MASTER, UNITS, notify, says, take
+from test_channel_contract_settle import plain
+
+from fairway.chain.interface import Transaction
+from fairway.channel.codec import Challenge, Close, Commit, Init, OpenChallenge, Settle, TopUp, encode
+from fairway.channel.conditional import Conditional
+from fairway.channel.conditionals import Conditionals
+from fairway.ton.cells import Builder, Cell
+
+NEWEST_A, NEWEST_B = body(9, 6 * TON), body(9, 2 * TON)
+NEWEST = half_a(NEWEST_A, body(8)), half_b(NEWEST_B, NEWEST_A)
+STALE = half_a(body(3)), half_b(body(3, 2 * TON))
+EXTRA = 100
+PAGE = Path(__file__).parents[2] / "docs/spec/contracts.md"
+CHECKED = {"init", "top-up", "challenge", "settle, a constant"}
+"""What costs more in some currency, for what it checks besides; the page says what."""
+CEILINGS = {"unsigned challenge": 16_000, "settle, a position": 25_000, "settle, an order": 29_000}
+
+
+class Meter:
+    """A channel in one currency, and what was paid in gas for each operation."""
+
+    def __init__(self, currency: str | int | None) -> None:
+        self.currency, self.spent = currency, {}
+
+    def measure(self) -> dict[str, int]:
+        self._cooperative()
+        self._alone()
+        self._settling()
+        return self.spent
+
+    def _note(self, operation: str, done: Transaction) -> None:
+        assert (done.exit_code, done.result_code) == (0, 0), (operation, done)
+        self.spent[operation] = done.gas_used
+
+    def _funded(self) -> Stage:
+        stage = Stage(currency=self.currency)
+        self._note("init", stage.tell(signed(Init(CHANNEL), by_a=True)))
+        if isinstance(self.currency, str):
+            says(stage, MASTER, take(UNITS))
+        for is_a, nano in ((False, 100 * TON), (True, 10 * TON)):
+            self._note("top-up", self._top_up(stage, is_a, nano))
+        return stage
+
+    def _top_up(self, stage: Stage, is_a: bool, nano: int) -> Transaction:
+        if isinstance(self.currency, str):
+            return says(stage, UNITS, notify(nano, encode(TopUp(is_a))))
+        if isinstance(self.currency, int):
+            return stage.tell(TopUp(is_a), extra={self.currency: nano})
+        return stage.tell(TopUp(is_a), nano + 30_000_000)
+
+    def _cooperative(self) -> None:
+        self._note("commit", self._funded().tell(both(Commit(CHANNEL, 0, 0, 1, 1, TON, 0))))
+        self._note("cooperative close", self._funded().tell(both(Close(CHANNEL, 3 * TON, TON, 5, 6))))
+
+    def _alone(self) -> None:
+        stage = self._funded()
+        self._note("start", stage.start(*STALE, by_a=True))
+        self._note("unsigned challenge", stage.tell(OpenChallenge(Challenge(CHANNEL, *NEWEST))))
+        stage = self._funded()
+        stage.start(*STALE, by_a=True)
+        self._note("challenge", stage.challenge(*NEWEST, by_a=False))
+        self._note("finish", stage.finish())
+
+    def _settling(self) -> None:
+        started, nothing = self._funded().router.now * 1000, Builder().end_cell()
+        exit_rounds, placed = rounds(started + DELAY_MS, 49_000), order()
+        fill = receipt(placed, 10, 10 * 1000 * 50_000, 9, started)
+        self._settle("settle, a constant", plain(TON), nothing)
+        self._settle(
+            "settle, a position", Conditional(position().cell(), POSITION_CODE, TON), position_input(exit_rounds)
+        )
+        self._settle("settle, an order", Conditional(placed.cell(), ORDER_CODE, TON), order_input(fill, exit_rounds))
+
+    def _settle(self, operation: str, promise: Conditional, shown: Cell) -> None:
+        promised, stage = Conditionals([(KEY, promise)]), self._funded()
+        stage.start(half_a(body(9, 0, promised)), half_b(body(9)), by_a=True)
+        stage.router.advance(QUARANTINE_S + 1)
+        statement = Settle(CHANNEL, inputs({KEY: shown}), proof(promised))
+        self._note(operation, stage.tell(signed(statement, by_a=False)))
+
+
+def measured() -> dict[str, tuple[int, int, int]]:
+    """Gas of each operation: in TON, in a jetton, in an extra currency."""
+    tables = [Meter(currency).measure() for currency in (None, MASTER, EXTRA)]
+    return {operation: (ton, *(table[operation] for table in tables[1:])) for operation, ton in tables[0].items()}
+
+
+def rows() -> dict[str, list[list[int]]]:
+    """The table of the page: per operation and currency our gas, and the living contract's where it has it."""
+    section = PAGE.read_text().partition("### What it costs")[2].partition("\n### ")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line]
+    return {
+        operation: [[int(figure.replace(",", "")) for figure in cell.split("/")] for cell in figures]
+        for operation, *figures in cells[2:]
+    }
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, tuple[int, int, int]]:
+    return measured()
+
+
+def test_the_page_says_what_each_operation_costs(table: dict[str, tuple[int, int, int]]):
+    said = {operation: tuple(ours for ours, *_ in figures) for operation, figures in rows().items()}
+    assert said == table
+
+
+def test_nothing_costs_a_tenth_more_than_on_the_living_contract(table: dict[str, tuple[int, int, int]]):
+    compared = [
+        (operation, ours, figure[1])
+        for operation, figures in rows().items()
+        for ours, figure in zip(table[operation], figures, strict=True)
+        if len(figure) > 1
+    ]
+    assert len(compared) == 8 * 3
+    assert [each for each in compared if each[1] * 10 > each[2] * 11] == []
+    dearer = {operation for operation, ours, living in compared if ours > living}
+    assert dearer == CHECKED
+
+
+@pytest.mark.parametrize("operation", list(CEILINGS))
+def test_what_the_living_contract_lacks_stays_below_its_ceiling(operation: str, table: dict[str, tuple[int, int, int]]):
+    assert max(table[operation]) <= CEILINGS[operation]
