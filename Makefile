@@ -73,6 +73,7 @@ bench: .venv/.built .venv/.dev  ## benchmarks, as ratios measured in one run
 lock:  ## refresh the hash-locked requirements (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/ray.in -c requirements/run.txt -o requirements/ray.txt
 
 clean:  ## remove what was built
 	rm -rf .venv rust/target contracts/node_modules

@@ -38,6 +38,9 @@ class FairwayError(Exception):
         self.message = message
         self.facts = facts
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (type(self), self.code, self.message, self.facts)
+
 
 class InvalidMessage(FairwayError):
     """The peer's fault: bytes that do not decode, or facts that cannot be true."""
@@ -65,3 +68,8 @@ class Unavailable(FairwayError):
 
 class IllegalTransition(FairwayError):
     """Our own fault: a move that the table does not have. The process stops."""
+
+
+def _rebuilt(kind: type[FairwayError], code: str, message: str, facts: dict[str, Fact]) -> FairwayError:
+    """An error that came from another process."""
+    return kind(code, message, **facts)

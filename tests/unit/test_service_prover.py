@@ -15,6 +15,7 @@ from fairway.exchange.effect import ProveSettlement
 from fairway.exchange.event import EpochProved, Proved
 from fairway.service import prover
 from fairway.service.prover import Provers
+from fairway.service.workers import Processes
 from fairway.settlement.epoch import EpochProof, verify_epoch
 from fairway.settlement.proof import verify
 from fairway.settlement.settlement import SettlementTx
@@ -25,9 +26,9 @@ WITHIN_S = 30
 class Journal:
     """What the loop would do with a finished proof: number it, and tell everyone."""
 
-    def __init__(self, epoch=2):
+    def __init__(self, epoch=2, workers=1):
         self.events = []
-        self.provers = Provers(self.submit, workers=1, epoch=epoch)
+        self.provers = Provers(self.submit, Processes(workers), epoch)
         self.wanted = []
         self.arrived = asyncio.Event()
 
@@ -68,6 +69,8 @@ def children():
 
 @pytest.fixture
 async def journal():
+    while active_children():  # noqa: ASYNC110 - of the test before; processes have no event
+        await asyncio.sleep(0.01)
     journal = Journal()
     yield journal
     journal.provers.close()
@@ -99,6 +102,108 @@ async def test_a_killed_worker_loses_nothing(journal):
     journal.check()
 
 
+def fail(*arguments):
+    raise InvalidProof("test.lie", "this proof does not verify", index=arguments[0])
+
+
+class Counting(Processes):
+    """Processes that know how many errands were under way at once, and let the first wait for a second."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.under_way = self.most = 0
+        self.together = asyncio.Event()
+
+    async def do(self, errand, *arguments):
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        if self.most > 1:
+            self.together.set()
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.together.wait(), WITHIN_S if self.count > 1 else 0)
+            return await super().do(errand, *arguments)
+        finally:
+            self.under_way -= 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_as_many_errands_are_under_way_as_there_are_workers(workers):
+    """The planted bug is one worker: without a second errand at a time the counter stays at one."""
+    journal = Journal(epoch=2)
+    counting = journal.provers._workers = Counting(workers)
+    journal.want(0, 1)
+    await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    journal.provers.close()
+    assert counting.most == workers
+    journal.check()
+
+
+async def test_the_groups_of_an_epoch_are_shared_out():
+    journal = Journal(epoch=2)
+    counting = journal.provers._workers = Counting(2)
+    journal.want(0, 1)
+    await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    again = Journal(epoch=2)
+    counting = again.provers._workers = Counting(2)
+    for effect in journal.wanted:
+        again.provers.note(Proved(at_ms=0, txid=bytes(32), proof=b""), [effect])
+    for event in journal.events:
+        if isinstance(event, Proved):
+            again.provers.note(event, [])
+    counting.together.set()
+    await asyncio.wait_for(again.provers.finish(), WITHIN_S)
+    assert (again.epochs(), counting.most) == (1, 2)
+    assert [event.first for event in again.events] == [0]
+    journal.provers.close()
+    again.provers.close()
+
+
+async def test_progress_says_where_settlements_are(journal):
+    assert journal.provers.progress == (0, 0, 0, 0, 0)
+    journal.want(0, 1, 2)
+    assert journal.provers.progress == (3, 0, 0, 0, 0)
+    finishing = asyncio.create_task(journal.provers.finish())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert journal.provers.progress == (0, 3, 0, 0, 0)
+    for child in await asyncio.to_thread(children):
+        os.kill(child.pid, signal.SIGKILL)
+    await asyncio.wait_for(finishing, WITHIN_S)
+    assert journal.provers.progress == (0, 0, 3, 3, 1)
+
+
+def wait_forever(*_):
+    time.sleep(WITHIN_S)
+
+
+async def test_a_worker_that_dies_takes_only_its_own_errand_with_it():
+    workers = Processes(2)
+    try:
+        child = await workers.do(os.getpid)
+        doomed = asyncio.create_task(workers.do(wait_forever))
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(workers.do(abs, -7), WITHIN_S) == 7
+        os.kill(child, signal.SIGKILL)
+        with pytest.raises(Unavailable) as caught:
+            await asyncio.wait_for(doomed, WITHIN_S)
+        assert caught.value.code == "prover.worker"
+        assert await asyncio.wait_for(workers.do(abs, -8), WITHIN_S) == 8
+    finally:
+        workers.close()
+
+
+async def test_an_error_of_ours_comes_back_from_a_worker_as_it_was():
+    workers = Processes(1)
+    try:
+        with pytest.raises(InvalidProof) as caught:
+            await workers.do(fail, 7)
+        assert (caught.value.code, caught.value.facts) == ("test.lie", {"index": 7})
+        assert await workers.do(abs, -9) == 9
+    finally:
+        workers.close()
+
+
 async def test_what_was_proven_before_a_restart_is_not_proven_again(journal):
     journal.want(0, 1)
     await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
@@ -111,13 +216,9 @@ async def test_what_was_proven_before_a_restart_is_not_proven_again(journal):
     assert (again.provers.unproved, again.provers.unranged) == (0, 0)
 
 
-def fail(jobs, entropy):
-    raise InvalidProof("test.lie", "this proof does not verify")
-
-
 async def test_a_proof_that_does_not_verify_is_never_journaled(journal, monkeypatch):
     """The planted bug: a prover whose proofs are wrong."""
-    monkeypatch.setattr(prover, "prove_batch", fail)
+    monkeypatch.setattr(prover, "prove_settlements", fail)
     journal.want(0)
     with pytest.raises(IllegalTransition) as caught:
         await asyncio.wait_for(journal.provers.finish(), WITHIN_S)

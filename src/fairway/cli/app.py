@@ -14,6 +14,7 @@ from fairway.cli import chain, wallet, zkvm
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
 from fairway.cli.exit import leave
+from fairway.cli.prover import prover
 from fairway.cli.serve import serve
 from fairway.cli.watch import watch
 from fairway.errors import FairwayError, IllegalTransition
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(serve)
+app.command()(prover)
 app.command("audit")(audit_folder)
 app.command("exit")(leave)
 app.command()(watch)

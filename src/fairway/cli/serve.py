@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,16 @@ import typer
 from fairway.chain.remote import RemoteChain
 from fairway.errors import Rejected, Unavailable
 from fairway.service.clock import ChainClock, Clock, WallClock
+from fairway.service.cluster import Cluster
 from fairway.service.house import House, Settings
 from fairway.service.serve import bind
 from fairway.service.serve import serve as serve_house
+from fairway.service.workers import Processes
 
 __all__ = ["serve"]
+
+WORKERS = max(1, (os.cpu_count() or 1) - 1)
+"""One processor is the loop's."""
 
 
 class Time(StrEnum):
@@ -34,7 +40,10 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8460,
     passphrase_file: Annotated[Path | None, typer.Option(help="Its first line opens the sealed root seed.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that prove settlements.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that prove settlements.")] = WORKERS,
+    ray: Annotated[
+        str | None, typer.Option(help="Ray cluster (host:port) that proves instead: `fairway prover`.")
+    ] = None,
     epoch: Annotated[int, typer.Option(min=1, help="Settlements whose ranges are proven together.")] = 64,
     prove_at_exit: Annotated[bool, typer.Option(help="On a clean stop, leave nothing unproven.")] = False,
     chain: Annotated[str | None, typer.Option(help="URL of the chain where the vault is.")] = None,
@@ -43,7 +52,8 @@ def serve(
 ) -> None:
     """Run the service: the loop, its journal, the WebSocket and REST."""
     going_by = asyncio.run(_clock(clock, chain))
-    settings = Settings(folder, _passphrase(passphrase_file), workers, epoch, prove_at_exit, chain, going_by)
+    provers = Cluster(ray) if ray else Processes(workers)
+    settings = Settings(folder, _passphrase(passphrase_file), provers, epoch, prove_at_exit, chain, going_by)
     listener = bind(host, port)
     house = House.open(settings)
     port = listener.getsockname()[1]

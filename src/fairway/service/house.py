@@ -31,6 +31,7 @@ from fairway.service.prover import Provers
 from fairway.service.run import Replayed, Sequencer
 from fairway.service.tape import Tape
 from fairway.service.watch import Watch
+from fairway.service.workers import Processes, Workers
 
 __all__ = ["House", "Settings"]
 
@@ -46,7 +47,7 @@ class Settings:
 
     folder: Path
     passphrase: bytes | None = field(default=None, repr=False)
-    workers: int = 1
+    provers: Workers = field(default_factory=lambda: Processes(1))
     epoch: int = 64
     prove_at_exit: bool = False
     chain_url: str | None = None
@@ -65,7 +66,7 @@ class House:
         self.hub = Hub()
         self.tape = Tape()
         self.meter = Meter(wall_clock_ms)
-        self.provers = Provers(self._submit, settings.workers, settings.epoch)
+        self.provers = Provers(self._submit, settings.provers, settings.epoch)
         self.proofs = Proofs()
         self._chain = RemoteChain(settings.chain_url) if settings.chain_url else None
         self._onchain: list[Watch | Errands] = []

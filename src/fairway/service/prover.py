@@ -1,75 +1,86 @@
-"""Proofs of settlements, made by other processes while trading goes on.
+"""Proofs of settlements, made by workers while trading goes on.
 
 What is to be proven is known from the journal, so nothing is lost with a worker or with the service: a settlement stays
 on the list until the event with its proof is durable. Every proof is verified before it is journaled.
+
+As many errands are under way as there are workers: settlements first and oldest first, then the epoch that is due. Its
+groups are independent, so all workers range it together; epochs follow one another.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from typing import TypeVar
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
+from fairway.crypto.pedersen import Opening
 from fairway.errors import IllegalTransition, InvalidProof, Unavailable
 from fairway.exchange.effect import AnyEffect, ProveSettlement
 from fairway.exchange.event import AnyEvent, EpochProved, Proved
-from fairway.settlement.epoch import prove_epoch, verify_epoch
-from fairway.settlement.note import Opened, OrderTx
-from fairway.settlement.proof import prove, verify_batch
-from fairway.settlement.settlement import Settlement, SettlementTx
+from fairway.service.workers import Workers
+from fairway.settlement.job import Job, check_epoch, lay_out, prove_group, prove_settlements
 
-__all__ = ["Provers"]
+__all__ = ["Progress", "Provers"]
 
 T = TypeVar("T")
 
 BATCH = 16
 ATTEMPTS = 3
-NICENESS = 10
 ENTROPY_SIZE = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A settlement and the fills that it publishes. Secret."""
+class Progress(NamedTuple):
+    """Settlements in want of a proof, by where they are; then counts since the start.
 
-    settlement: Settlement
-    published: tuple[Opened, ...]
+    `queued` wait for a worker and `proving` are with one; `proved` came back, `verified` are journaled; `failed` counts
+    errands, of epochs too, whose worker died or whose proof did not verify.
+    """
 
-    def private(self) -> list[Opened | Settlement]:
-        """The records with their openings, in the order of the epoch."""
-        return [*self.published, self.settlement]
+    queued: int
+    proving: int
+    proved: int
+    verified: int
+    failed: int
 
-    def public(self) -> list[OrderTx | SettlementTx]:
-        """The records as published, the settlement's own proof left out."""
-        settlement = self.settlement
-        tx = SettlementTx(settlement.statement, settlement.commitments, b"")
-        return [*(opened.transaction() for opened in self.published), tx]
+
+@dataclass(slots=True)
+class Ranging:
+    """An epoch while its ranges are proven. `left` are the groups that nobody has taken yet. Secret."""
+
+    first: int
+    last: int
+    jobs: list[Job]
+    digest: bytes = b""
+    left: deque[tuple[int, Sequence[Opening]]] = field(default_factory=deque)
+    proofs: list[bytes] = field(default_factory=list)
+    missing: int = 0
+    is_taken: bool = False
 
 
 class Provers:
-    """The list of settlements that want a proof, and the processes that make them.
+    """The list of settlements that want a proof, and the workers' next errands.
 
     `submit` puts a finished proof to the loop. `epoch` settlements are ranged together; fewer at the end, by `finish`.
     """
 
-    def __init__(self, submit: Callable[[AnyEvent], Awaitable[None]], workers: int = 1, epoch: int = 64) -> None:
+    def __init__(self, submit: Callable[[AnyEvent], Awaitable[None]], workers: Workers, epoch: int = 64) -> None:
         self._submit = submit
         self._workers = workers
         self._epoch = epoch
         self._jobs: dict[int, Job] = {}
         self._unproved: dict[bytes, int] = {}
+        self._taken: set[int] = set()
         self._ranged = 0
+        self._ranging: Ranging | None = None
+        self._errands: set[asyncio.Task[None]] = set()
+        self._proved = self._verified = self._failed = 0
         self._wake = asyncio.Event()
         self._at_work = asyncio.Lock()
-        self._pool: ProcessPoolExecutor | None = None
 
     @property
     def unproved(self) -> int:
@@ -81,6 +92,12 @@ class Provers:
         """Settlements that no epoch makes final yet."""
         return len(self._jobs)
 
+    @property
+    def progress(self) -> Progress:
+        """How far the proofs of settlements have come."""
+        waiting = len(self._unproved) - len(self._taken)
+        return Progress(waiting, len(self._taken), self._proved, self._verified, self._failed)
+
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Put new settlements on the list, and take those off whose proofs `event` brought."""
         for effect in effects:
@@ -89,7 +106,7 @@ class Provers:
                 self._unproved[effect.settlement.txid] = effect.number
                 self._wake.set()
         if isinstance(event, Proved):
-            self._unproved.pop(event.txid, None)
+            self._taken.discard(self._unproved.pop(event.txid, -1))
         elif isinstance(event, EpochProved):
             for number in range(event.first, event.last):
                 self._jobs.pop(number, None)
@@ -99,7 +116,6 @@ class Provers:
         """Prove whatever comes, until cancelled. Raises `IllegalTransition` (`prover.failed`): see `_attempt`."""
         while True:
             await self._wake.wait()
-            self._wake.clear()
             with suppress(Unavailable):  # the loop is closing; what is left is found again after the next start
                 await self._clear(self._epoch)
 
@@ -109,67 +125,93 @@ class Provers:
 
     def close(self) -> None:
         """Let the workers go after what they are at; its result is not waited for, and stays on the list."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._workers.close()
 
     async def _clear(self, epoch: int) -> None:
+        """Until nothing is left to prove and fewer than `epoch` settlements to range."""
         async with self._at_work:
-            while self._unproved or self.unranged >= epoch:
-                await self._work()
-
-    async def _work(self) -> None:
-        """One batch of proofs, or, when none is wanted, one epoch."""
-        if self._unproved:
-            numbers = sorted(self._unproved.values())[:BATCH]
-            jobs = [self._jobs[number] for number in numbers]
-            for txid, proof in await self._attempt(prove_batch, jobs):
-                await self._submit(Proved(at_ms=0, txid=txid, proof=proof))
-        else:
-            last = self._ranged + min(self.unranged, self._epoch)
-            jobs = [self._jobs[number] for number in range(self._ranged, last)]
-            proof = await self._attempt(prove_ranges, jobs)
-            await self._submit(EpochProved(at_ms=0, first=self._ranged, last=last, proof=proof))
-
-    async def _attempt(self, work: Callable[[list[Job], bytes], T], jobs: list[Job]) -> T:
-        """The result of `work` in a worker. One that dies or errs is replaced; `ATTEMPTS` in a row are our fault."""
-        for _ in range(ATTEMPTS):
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), initializer=_stand_back)
-            entropy = secrets.token_bytes(ENTROPY_SIZE)
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work, jobs, entropy)
-            except (BrokenExecutor, InvalidProof):
-                self.close()
-        raise IllegalTransition("prover.failed", f"{len(jobs)} settlements could not be proven")
+                while self._assign(epoch):
+                    await self._next_event()
+            finally:
+                await self._abandon()
 
+    def _assign(self, epoch: int) -> bool:
+        """Give idle workers their errands; whether any is under way."""
+        self._wake.clear()
+        while len(self._errands) < self._workers.count and (errand := self._next_errand(epoch)):
+            self._errands.add(asyncio.create_task(errand))
+        return bool(self._errands)
 
-def prove_batch(jobs: list[Job], entropy: bytes) -> list[tuple[bytes, bytes]]:
-    """Each settlement's txid and proof, verified together. Runs in a worker. Secret: both arguments."""
-    txs = [prove(job.settlement, entropy) for job in jobs]
-    verify_batch(txs)
-    return [(tx.txid, tx.proof) for tx in txs]
+    async def _next_event(self) -> None:
+        """Wait until an errand is done, and raise what it raised, or until there is another."""
+        news = asyncio.ensure_future(self._wake.wait())
+        try:
+            done, _ = await asyncio.wait({news, *self._errands}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+        for errand in self._errands & done:
+            self._errands.discard(errand)
+            errand.result()
 
+    async def _abandon(self) -> None:
+        """Leave what is under way; all of it is on the list still."""
+        for errand in self._errands:
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
+        self._errands.clear()
+        self._taken.clear()
+        self._ranging = None
 
-def prove_ranges(jobs: list[Job], entropy: bytes) -> bytes:
-    """The proof of an epoch's ranges, verified: of each settlement the fills it publishes, then its own.
+    def _next_errand(self, epoch: int) -> Coroutine[None, None, None] | None:
+        waiting = len(self._unproved) - len(self._taken)
+        if waiting:
+            size = min(BATCH, -(-waiting // self._workers.count))
+            free = (number for number in self._unproved.values() if number not in self._taken)
+            numbers = list(islice(free, size))
+            self._taken.update(numbers)
+            return self._prove(numbers)
+        if self._ranging is None and self.unranged >= epoch:
+            last = self._ranged + min(self.unranged, self._epoch)
+            self._ranging = Ranging(self._ranged, last, [self._jobs[n] for n in range(self._ranged, last)])
+        return self._next_step(self._ranging) if self._ranging else None
 
-    Runs in a worker. Secret: both arguments.
-    """
-    proof = prove_epoch([record for job in jobs for record in job.private()], entropy)
-    verify_epoch([record for job in jobs for record in job.public()], proof)
-    return proof.encode()
+    def _next_step(self, ranging: Ranging) -> Coroutine[None, None, None] | None:
+        """What can be done for the epoch now: lay it out, prove a group, or check the whole."""
+        if ranging.left:
+            return self._prove_group(ranging, *ranging.left.popleft())
+        if ranging.is_taken or ranging.missing:
+            return None
+        ranging.is_taken = True
+        return self._conclude(ranging) if ranging.proofs else self._lay_out(ranging)
 
+    async def _prove(self, numbers: list[int]) -> None:
+        for txid, proof in await self._attempt(prove_settlements, [self._jobs[number] for number in numbers]):
+            self._proved += 1
+            await self._submit(Proved(at_ms=0, txid=txid, proof=proof))
+            self._verified += 1
 
-def _stand_back() -> None:
-    """A worker leaves the terminal's signals to the service and the processor to the loop, and dies with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICENESS)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    async def _lay_out(self, ranging: Ranging) -> None:
+        layout = await self._attempt(lay_out, ranging.jobs)
+        ranging.digest, ranging.missing = layout.digest, len(layout.groups)
+        ranging.proofs = [b""] * len(layout.groups)
+        ranging.left.extend(enumerate(layout.groups))
+        ranging.is_taken = False
 
+    async def _prove_group(self, ranging: Ranging, index: int, group: Sequence[Opening]) -> None:
+        ranging.proofs[index] = await self._attempt(prove_group, ranging.digest, index, group)
+        ranging.missing -= 1
 
-def _follow_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)  # a killed service has no use for what this worker is at
+    async def _conclude(self, ranging: Ranging) -> None:
+        proof = await self._attempt(check_epoch, ranging.jobs, ranging.proofs)
+        await self._submit(EpochProved(at_ms=0, first=ranging.first, last=ranging.last, proof=proof))
+        self._ranging = None
+
+    async def _attempt(self, errand: Callable[..., T], *arguments: object) -> T:
+        """The result of an errand, with fresh entropy. `ATTEMPTS` failures of the same one are our own fault."""
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._workers.do(errand, *arguments, secrets.token_bytes(ENTROPY_SIZE))
+            except (Unavailable, InvalidProof):
+                self._failed += 1
+        raise IllegalTransition("prover.failed", "settlements could not be proven")

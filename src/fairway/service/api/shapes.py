@@ -11,6 +11,7 @@ __all__ = [
     "Market",
     "OpenInterest",
     "Premium",
+    "Progress",
     "PublicFill",
     "RoundBody",
     "Settled",
@@ -122,6 +123,16 @@ class Settled(Shape, frozen=True):
     tx: str
 
 
+class Progress(Shape, frozen=True):
+    """Settlements waiting for a prover and with one; then since the start: proven, journaled, failed errands."""
+
+    queued: int
+    proving: int
+    proved: int
+    verified: int
+    failed: int
+
+
 class Status(Shape, frozen=True):
     """What the service has done (`totals` since the founding, `counters` since its start) and how fast lately."""
 
@@ -136,6 +147,7 @@ class Status(Shape, frozen=True):
     channels: int
     unproved: int
     unranged: int
+    proofs: Progress
     totals: dict[str, int]
     counters: dict[str, int]
     rates: dict[str, int]
