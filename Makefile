@@ -8,7 +8,7 @@ RUST_SOURCES = $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name Cargo
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint types walls rust-check contracts lock bench clean tools
+.PHONY: help demo test check lint types walls rust-check contracts model lock bench clean tools
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -69,6 +69,9 @@ contracts: contracts/node_modules  ## recompile the Tolk contracts into the pack
 
 bench: .venv/.built .venv/.dev  ## benchmarks, as ratios measured in one run
 	$(BIN)/python -m benchmarks
+
+model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)
+	$(PYTHON) models/run.py
 
 lock:  ## refresh the hash-locked requirements (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt

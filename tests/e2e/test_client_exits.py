@@ -9,7 +9,7 @@ from onchain_stage import market, rich, shown
 
 from fairway.chain.purse import Purse
 from fairway.channel.phase import Phase
-from fairway.channel.state import SignedHalf
+from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Wish
 from fairway.exchange.claims import Exit
 from fairway.exchange.terms import PositionTerms
@@ -185,6 +185,20 @@ async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest
         await paid_out(chain, service, alice)
         assert not account.positions
         assert service.engine.venue.recovered == 0
+
+
+async def test_an_invented_half_that_promises_nothing_is_replaced_by_the_newest_accepted_one(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        await alice.session.countersign()
+        side, newest_b = alice.session.side, alice.session.side.replica.channel.b
+        sent = side.replica.channel.a.half.sent
+        invented = Half(side.replica.channel.channel_id, Body(10**9, sent, NO_CONDITIONALS), newest_b.half.body)
+        await alice.onchain.start((SignedHalf(invented, side._signer.sign(invented.digest())), newest_b))
+        async with asyncio.timeout(10):
+            while (await alice.onchain.channel()).quarantine.a.seqno == 10**9:  # noqa: ASYNC110 - nor does the chain
+                await asyncio.sleep(0.05)
 
 
 async def test_a_service_that_starts_again_settles_nothing_twice(tmp_path):

@@ -165,6 +165,25 @@ def test_nobody_unsigned_brings_an_invented_half():
     assert caught.value.code == "dispute.uncosigned"
 
 
+def plain(seqno, cited, sent=0):
+    return Half(5, Body(seqno, sent, bytes(32)), cited.body if cited else None)
+
+
+def test_a_half_that_stands_above_its_floor_is_shown_once_more():
+    b1 = plain(1, None)
+    a1 = plain(1, b1)
+    b2 = plain(2, a1)
+    a2 = plain(2, b2, sent=40)
+    b3 = plain(3, a2)
+    opened = start(A, (a2, b2))
+    assert open_challenge(opened, (a1, b2)).pair[A] == a1, "anyone could bring the older one"
+    answered = challenge(opened, B, answer(opened, B, b3, a2))
+    assert answered.pair[A] == a2
+    assert answer(answered, B, b3, a2) is None
+    with pytest.raises(Rejected):
+        open_challenge(answered, (a1, b2))
+
+
 def over(seeds, check):
     return sum(map(check, range(seeds)))
 

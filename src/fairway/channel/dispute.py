@@ -130,9 +130,12 @@ def answer(dispute: Dispute, side: Side, mine: Half, theirs: Half) -> Pair | Non
 
     `mine` is its newest half, `theirs` the newest half of the other side that it holds and has not refused. The newest
     is taken even where an older one would pay more: what one has acknowledged can always be shown, and would reopen
-    the choice.
+    the choice. It is shown even where it stands already, but above its floor: through the unsigned door an older one
+    could replace it in the last moment.
     """
-    if dispute.pair[_other(side)] == theirs:
+    other = _other(side)
+    spoken = dispute.challenged or side == dispute.initiator
+    if dispute.pair[other] == theirs and (spoken or dispute.floors[other] >= theirs.seqno):
         return None
     return (mine, theirs) if side == A else (theirs, mine)
 

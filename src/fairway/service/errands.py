@@ -12,9 +12,10 @@ from functools import partial
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
+from fairway.channel.account import sent_a
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.phase import Phase
-from fairway.channel.state import NO_CONDITIONALS, SignedHalf
+from fairway.channel.state import SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.claims import Paper, claim
@@ -122,9 +123,10 @@ class Errands:
         await self._tell(challenge.channel_id, codec.Challenge(challenge.b.channel_id, challenge.a, b))
 
     async def _replace_unknown(self, channel_id: bytes) -> None:
-        """Answer a half of the user whose conditionals we never saw with the newest one that we did.
+        """Answer a half of the user that does not say what he owes with the newest one that we accepted.
 
-        Nobody but him could claim what it promises; its beneficiary has the choice, so ours counts, and costs no fine.
+        Its beneficiary has the choice, so ours counts, and costs no fine. It is shown too where the start left it above
+        its floor: an older one could be brought through the unsigned door in the last moment.
         """
         channel, view = self._engine.channels[channel_id], await self._view(channel_id)
         newest_a, newest_b = channel.a, channel.b
@@ -132,7 +134,7 @@ class Errands:
             return
         if view.state is not ChannelState.QUARANTINED or view.quarantine.challenged:
             return
-        if self._is_known(channel_id, view.quarantine.a):
+        if self._is_lawful(channel_id, view.quarantine.a) and view.floor_a >= newest_a.half.seqno:
             return
         b = SignedHalf(newest_b.half, self._signer(channel_id).sign(newest_b.half.digest()))
         await self._tell(channel_id, codec.Challenge(channel.channel_id, newest_a, b))
@@ -181,8 +183,12 @@ class Errands:
         known = [channel.a_conditionals, *(expected.conditionals for expected in channel.window.values())]
         return {each.root_hash(): each for each in known if len(each)}
 
-    def _is_known(self, channel_id: bytes, shown: BodyView) -> bool:
-        return shown.conditionals_hash == NO_CONDITIONALS or shown.conditionals_hash in self._promises(channel_id)
+    def _is_lawful(self, channel_id: bytes, shown: BodyView) -> bool:
+        """Whether `shown` has sent and promises what his half must: the newest, or the next on any of ours."""
+        channel = self._engine.channels[channel_id]
+        lawful = {(wanted.sent, wanted.conditionals.root_hash()) for wanted in channel.window.values()}
+        lawful.add((sent_a(channel), channel.a_conditionals.root_hash()))
+        return (shown.sent, shown.conditionals_hash) in lawful
 
     async def _view(self, channel_id: bytes) -> ChannelView | None:
         address = self._address(channel_id)
