@@ -17,7 +17,7 @@ from fairway.chain.network import MAINNET, TESTNET
 from fairway.chain.remote import RemoteChain
 from fairway.errors import Rejected, Unavailable
 
-__all__ = ["ChainAt", "OpenChain", "make_chain"]
+__all__ = ["NETWORKS", "ChainAt", "OpenChain", "make_chain"]
 
 LIVE = "live:"
 NETWORKS = {"testnet": TESTNET, "mainnet": MAINNET}
@@ -57,6 +57,14 @@ class ChainAt:
         """Whether it is TON itself."""
         return self.where.startswith(LIVE)
 
+    @property
+    def live_network(self) -> int:
+        """The global ID of the live network that is meant; `Rejected` with `chain.where` where there is none."""
+        name = self.where.removeprefix(LIVE).partition("@")[0]
+        if not self.is_live or name not in NETWORKS:
+            raise Rejected("chain.where", "the live networks are testnet and mainnet", where=self.where)
+        return NETWORKS[name]
+
 
 def make_chain(at: ChainAt) -> OpenChain:
     """The chain at `at`; nothing is asked of it yet.
@@ -78,10 +86,7 @@ def _live(at: ChainAt) -> OpenChain:
     from fairway.chain.live import LiveChain  # noqa: PLC0415
     from fairway.chain.toncenter import TonCenter  # noqa: PLC0415
 
-    name, _, url = at.where.removeprefix(LIVE).partition("@")
-    if name not in NETWORKS:
-        raise Rejected("chain.where", "the live networks are testnet and mainnet", where=at.where)
-    network = NETWORKS[name]
+    network, url = at.live_network, at.where.partition("@")[2]
     center = TonCenter(network, url or None, _key(at.key_file))
     if at.lite_servers is None:
         return LiveChain(center, network)

@@ -10,9 +10,10 @@ import sys
 import typer
 
 from fairway import __version__
-from fairway.cli import chain, wallet, zkvm
+from fairway.cli import chain, venue, wallet, zkvm
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
+from fairway.cli.deposit import deposit
 from fairway.cli.exit import leave
 from fairway.cli.prover import prover
 from fairway.cli.serve import serve
@@ -32,10 +33,12 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(serve)
 app.command()(prover)
+app.command()(deposit)
 app.command("audit")(audit_folder)
 app.command("exit")(leave)
 app.command()(watch)
 app.add_typer(chain.app)
+app.add_typer(venue.app)
 app.add_typer(wallet.app)
 app.add_typer(zkvm.app)
 

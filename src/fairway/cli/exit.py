@@ -14,8 +14,10 @@ from typing import Annotated
 
 import typer
 
+from fairway.chain.opening import ChainAt, OpenChain, make_chain
 from fairway.chain.purse import Purse
 from fairway.chain.remote import RemoteChain
+from fairway.cli.inputs import KeyFile, LiteServers, WhichChain
 from fairway.cli.published import published
 from fairway.client.keystore import Keystore
 from fairway.client.leaving import Leaving, Left
@@ -33,7 +35,7 @@ POLL_S = 2.0
 def leave(
     keystore: Annotated[Path, typer.Option(help="The user's keystore.", exists=True, dir_okay=False)],
     record: Annotated[Path, typer.Option(help="The user's record, or a copy of it.", exists=True, dir_okay=False)],
-    chain: Annotated[str, typer.Option(help="URL of the chain where the vault is.")],
+    where: WhichChain,
     channel: Annotated[
         str | None, typer.Option(help="The channel's ID in hex; the newest of the record if not given.")
     ] = (None),
@@ -42,6 +44,8 @@ def leave(
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for what has its time; else say when to come back.")] = True,
     advance: Annotated[bool, typer.Option(help="Move the embedded chain's clock instead of waiting.")] = False,
+    key_file: KeyFile = None,
+    lite_servers: LiteServers = None,
 ) -> None:
     """Close a channel alone and bring its money home: nothing is needed of the service.
 
@@ -51,7 +55,8 @@ def leave(
     with closing(Store(record)) as store:
         channel_id = _channel(store, channel)
         typer.echo(f"channel {channel_id.hex()}")
-        left = asyncio.run(_leave(opened, store, channel_id, chain, rounds, wait=wait, advance=advance))
+        at = ChainAt(where, key_file, lite_servers)
+        left = asyncio.run(_leave(opened, store, channel_id, at, rounds, wait=wait, advance=advance))
     gained = left.after - left.before
     typer.echo(f"paid      {format_ton(gained)} TON came to the wallet, gas and rent taken off")
     if left.liens:
@@ -76,10 +81,10 @@ def _channel(store: Store, named: str | None) -> bytes:
 
 
 async def _leave(
-    keystore: Keystore, store: Store, channel_id: bytes, url: str, rounds: Path | None, *, wait: bool, advance: bool
+    keystore: Keystore, store: Store, channel_id: bytes, at: ChainAt, rounds: Path | None, *, wait: bool, advance: bool
 ) -> Left:
     side = Side.restored(store, keystore, channel_id)
-    async with RemoteChain(url) as chain:
+    async with make_chain(at) as chain:
         purse = Purse(chain, keystore.wallet(), side.replica.rules.network)
         waiter = _waiter(chain, wait=wait, advance=advance)
 
@@ -91,10 +96,13 @@ async def _leave(
         return await Leaving(chain, purse, side, known, typer.echo, waiter).run()
 
 
-def _waiter(chain: RemoteChain, *, wait: bool, advance: bool) -> Callable[[int], Awaitable[None]]:
+def _waiter(chain: OpenChain, *, wait: bool, advance: bool) -> Callable[[int], Awaitable[None]]:
+    if advance and not isinstance(chain, RemoteChain):
+        raise Rejected("exit.advance", "nobody moves the clock of a live chain")
+
     async def wait_until(second: int) -> None:
         while (missing := second - await chain.now()) > 0:
-            if advance:
+            if advance and isinstance(chain, RemoteChain):
                 await chain.advance(missing)
             elif wait:
                 await asyncio.sleep(min(POLL_S, missing))

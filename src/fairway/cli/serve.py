@@ -11,8 +11,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from fairway.chain.remote import RemoteChain
-from fairway.errors import Rejected, Unavailable
+from fairway.chain.opening import ChainAt, make_chain
+from fairway.cli.inputs import KeyFile, LiteServers, PassphraseFile, read_passphrase
+from fairway.errors import Rejected
 from fairway.service.clock import ChainClock, Clock, WallClock
 from fairway.service.cluster import Cluster
 from fairway.service.house import House, Settings
@@ -39,21 +40,26 @@ def serve(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8460,
-    passphrase_file: Annotated[Path | None, typer.Option(help="Its first line opens the sealed root seed.")] = None,
+    passphrase_file: PassphraseFile = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that prove settlements.")] = WORKERS,
     ray: Annotated[
         str | None, typer.Option(help="Ray cluster (host:port) that proves instead: `fairway prover`.")
     ] = None,
     epoch: Annotated[int, typer.Option(min=1, help="Settlements whose ranges are proven together.")] = 64,
     prove_at_exit: Annotated[bool, typer.Option(help="On a clean stop, leave nothing unproven.")] = False,
-    chain: Annotated[str | None, typer.Option(help="URL of the chain where the vault is.")] = None,
+    chain: Annotated[
+        str | None, typer.Option(help="Where the vault is: URL of an embedded chain, or live:testnet, live:mainnet.")
+    ] = None,
+    toncenter_key_file: KeyFile = None,
+    lite_servers: LiteServers = None,
     clock: Annotated[Time, typer.Option(help="Whose time events carry: this machine's, or the chain's.")] = Time.WALL,
     ready_json: Annotated[bool, typer.Option(help="Print one line of JSON when requests are taken.")] = False,
 ) -> None:
     """Run the service: the loop, its journal, the WebSocket and REST."""
-    going_by = asyncio.run(_clock(clock, chain))
+    at = None if chain is None else ChainAt(chain, toncenter_key_file, lite_servers)
+    going_by = asyncio.run(_clock(clock, at))
     provers = Cluster(ray) if ray else Processes(workers)
-    settings = Settings(folder, _passphrase(passphrase_file), provers, epoch, prove_at_exit, chain, going_by)
+    settings = Settings(folder, read_passphrase(passphrase_file), provers, epoch, prove_at_exit, at, going_by)
     listener = bind(host, port)
     house = House.open(settings)
     port = listener.getsockname()[1]
@@ -79,19 +85,10 @@ def serve(
     asyncio.run(serve_house(house, listener, ready))
 
 
-async def _clock(whose: Time, chain_url: str | None) -> Clock:
+async def _clock(whose: Time, at: ChainAt | None) -> Clock:
     if whose is Time.WALL:
         return WallClock()
-    if chain_url is None:
+    if at is None:
         raise Rejected("serve.clock", "the chain's clock needs a --chain")
-    async with RemoteChain(chain_url) as chain:
+    async with make_chain(at) as chain:
         return ChainClock(await chain.now())
-
-
-def _passphrase(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes().split(b"\n", 1)[0]
-    except OSError as error:
-        raise Unavailable("keys.passphrase", f"cannot read {path}: {error.strerror}") from error

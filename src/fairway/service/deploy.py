@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from fairway.ton.address import Address
 from fairway.ton.cells import cell_hash
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import WORD_VALUE, ChannelParts, Rules, VaultParts, lend, post_bond, vault_init
+from fairway.ton.vault_views import BooksView, read_books
 from fairway.ton.wallet import Transfer
 from fairway.units import TON, format_ton
 
@@ -24,7 +27,7 @@ __all__ = ["Charter", "deploy"]
 
 RENT = TON
 """What a new vault gets to live on."""
-POLLS = 200
+PATIENCE_S, GLANCE_S = 120.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Charter:
     insurance_seed: int = 1_000 * TON
 
     @property
+    def seeds(self) -> int:
+        """What pool and insurance begin with."""
+        return self.pool_seed + self.insurance_seed
+
+    @property
     def parts(self) -> ChannelParts:
         """What all channels of the venue have in common."""
         return ChannelParts(self.storage_fee, self.quarantine_s, self.settling_s, self.fine)
@@ -61,9 +69,11 @@ class Charter:
 async def deploy(chain: Chain, keyring: Keyring, charter: Charter, folder: Path) -> str:
     """Deploy the vault from the operator's wallet and write DIR/venue.toml; the vault's address.
 
-    The bond, and what pool and insurance begin with, are the operator's TON and go into the vault at once.
+    The bond, and what pool and insurance begin with, are the operator's TON and go into the vault at once. Stopped and
+    begun again with the same charter, it sends only what the vault does not show yet.
 
-    Errors: `Rejected` (`venue.exists`) where `folder` has a venue already, and those of `Purse.send`.
+    Errors: `Rejected` (`venue.exists`) where `folder` has a venue already, `Unavailable` (`venue.deploy`), and those of
+    `Purse.send`.
     """
     make_private_folder(folder)
     if (folder / VENUE).exists():
@@ -71,22 +81,36 @@ async def deploy(chain: Chain, keyring: Keyring, charter: Charter, folder: Path)
     purse = Purse(chain, keyring.operator(), charter.network)
     init = vault_init(charter.vault(purse.address, keyring.consent().key))
     vault = address_of(init)
-    await purse.send(Transfer(vault, RENT, init=init, bounce=False))
-    await _active(chain, vault)
-    if charter.bond:
-        await purse.send(Transfer(vault, charter.bond + WORD_VALUE, post_bond(charter.bond)))
-    if seeds := charter.pool_seed + charter.insurance_seed:
+    if await _books(chain, vault) is None:
+        await purse.send(Transfer(vault, RENT, init=init, bounce=False))
+    books = await _until(chain, vault, lambda _: True)
+    if (bond := charter.bond - books.bond) > 0:
+        await purse.send(Transfer(vault, bond + WORD_VALUE, post_bond(bond)))
+        books = await _until(chain, vault, lambda shown: shown.bond >= charter.bond)
+    if (seeds := charter.seeds - (books.locked - books.bond)) > 0:
         await purse.send(Transfer(vault, seeds + WORD_VALUE, lend(seeds)))
+        await _until(chain, vault, lambda shown: shown.locked - shown.bond >= charter.seeds)
     write_private(folder / VENUE, _toml(charter, vault).encode())
     return vault
 
 
-async def _active(chain: Chain, address: str) -> None:
-    for _ in range(POLLS):
-        if (await chain.get_account(address)).status == "active":
-            return
-        await chain.wait(address, timeout_s=0.1)
-    raise Unavailable("venue.deploy", "the vault did not appear on the chain", address=address)
+async def _books(chain: Chain, vault: str) -> BooksView | None:
+    """The vault's books; None before it lives."""
+    if (await chain.get_account(vault)).status != "active":
+        return None
+    return read_books(await chain.run_get(vault, "get_books"))
+
+
+async def _until(chain: Chain, vault: str, shows: Callable[[BooksView], bool]) -> BooksView:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                seen_lt = (await chain.get_account(vault)).last_lt
+                books = await _books(chain, vault)
+                if books is not None and shows(books):
+                    return books
+                await chain.wait(vault, seen_lt, GLANCE_S)
+    raise Unavailable("venue.deploy", "the chain does not show what was sent to the vault", address=vault)
 
 
 def _toml(charter: Charter, vault: str) -> str:

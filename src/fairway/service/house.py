@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from fairway.chain.remote import RemoteChain
+from fairway.chain.codes import check_code
+from fairway.chain.opening import ChainAt, OpenChain, make_chain
 from fairway.errors import Unavailable
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent
@@ -36,13 +37,15 @@ from fairway.service.workers import Processes, Workers
 __all__ = ["House", "Settings"]
 
 SAMPLE_S = 1
+STRANGERS = frozenset({"chain.network", "chain.code"})
+"""What no waiting makes better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What an operator chooses. `epoch` settlements are ranged together; `prove_at_exit` leaves none unproven.
 
-    Without `chain_url` deposits and payouts come and go by events that somebody else submits.
+    Without `chain` deposits and payouts come and go by events that somebody else submits.
     """
 
     folder: Path
@@ -50,7 +53,7 @@ class Settings:
     provers: Workers = field(default_factory=lambda: Processes(1))
     epoch: int = 64
     prove_at_exit: bool = False
-    chain_url: str | None = None
+    chain: ChainAt | None = None
     clock: Clock = field(default_factory=WallClock)
 
 
@@ -68,7 +71,7 @@ class House:
         self.meter = Meter(wall_clock_ms)
         self.provers = Provers(self._submit, settings.provers, settings.epoch)
         self.proofs = Proofs()
-        self._chain = RemoteChain(settings.chain_url) if settings.chain_url else None
+        self._chain = make_chain(settings.chain) if settings.chain else None
         self._onchain: list[Watch | Errands] = []
         if self._chain is not None:
             watch = Watch(self._chain, self.engine, self._submit)
@@ -105,6 +108,7 @@ class House:
         aids += [asyncio.ensure_future(each.run()) for each in self._onchain]
         if self._chain is not None:
             aids.append(asyncio.ensure_future(self.clock.follow(self._chain)))
+            aids.append(asyncio.ensure_future(self._examine(self._chain)))
         try:
             await asyncio.wait({loop, *aids}, return_when=asyncio.FIRST_COMPLETED)
             for aid in aids:
@@ -136,6 +140,18 @@ class House:
 
     async def _submit(self, event: AnyEvent) -> None:
         await self.sequencer.submit(event)
+
+    async def _examine(self, chain: OpenChain) -> None:
+        """Stop the service if the chain is another network, or another contract stands in the vault's place."""
+        while True:
+            try:
+                await chain.ready()
+                await check_code(chain, self.engine.rules.vault, "vault")
+                await asyncio.Event().wait()
+            except Unavailable as trouble:
+                if trouble.code in STRANGERS:
+                    raise
+                await asyncio.sleep(SAMPLE_S)
 
     async def _sample(self) -> None:
         while True:
