@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from fairway.chain.remote import RemoteChain
+from fairway.chain.opening import ChainAt, make_chain
+from fairway.cli.inputs import KeyFile, LiteServers, WhichChain
 from fairway.cli.published import published
 from fairway.client.keystore import Keystore
 from fairway.client.watchtower import LOW, Watchtower
@@ -36,7 +37,7 @@ GRACE_S = 3
 
 def watch(
     folder: Annotated[Path, typer.Option("--dir", help="The tower's keystore and what it keeps.", file_okay=False)],
-    chain: Annotated[str, typer.Option(help="URL of the chain where the vault is.")],
+    where: WhichChain,
     listen: Annotated[str, typer.Option(help="host:port; loopback unless a proxy with TLS stands before it.")] = (
         "127.0.0.1:8470"
     ),
@@ -45,6 +46,8 @@ def watch(
         Path | None, typer.Option(help="Rounds that somebody keeps, one JSON object a line; read while claiming.")
     ] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="Its first line opens the tower's keystore.")] = None,
+    key_file: KeyFile = None,
+    lite_servers: LiteServers = None,
 ) -> None:
     """Hold users' newest signed states and answer stale closes for them while they are away.
 
@@ -55,7 +58,8 @@ def watch(
         raise Rejected("watch.listen", "say --listen host:port", listen=listen)
     keystore = _keystore(folder / "keystore", passphrase_file)
     with closing(TowerStore(folder / "tower.sqlite")) as store, closing(bind(host.strip("[]"), int(port))) as listener:
-        asyncio.run(_watch(chain, keystore, network, store, rounds, listener, host))
+        at = ChainAt(where, key_file, lite_servers)
+        asyncio.run(_watch(at, keystore, network, store, rounds, listener, host))
 
 
 def _keystore(path: Path, passphrase_file: Path | None) -> Keystore:
@@ -71,13 +75,13 @@ def _keystore(path: Path, passphrase_file: Path | None) -> Keystore:
 
 
 async def _watch(
-    url: str, keystore: Keystore, network: int, store: TowerStore, rounds: Path | None, listener: socket, host: str
+    at: ChainAt, keystore: Keystore, network: int, store: TowerStore, rounds: Path | None, listener: socket, host: str
 ) -> None:
     def known() -> Iterator[wire.Round]:
         if rounds is not None and rounds.exists():
             yield from published(rounds)
 
-    async with RemoteChain(url) as chain:
+    async with make_chain(at) as chain:
         tower = Watchtower(chain, keystore, network, store, more_rounds=known, tell=typer.echo)
         settings = uvicorn.Config(
             TowerApp(tower),
