@@ -213,6 +213,15 @@ async def test_time_is_that_of_the_newest_block_and_not_asked_for_each_time():
     assert (await server.chain.get_account(CONFIG_ACCOUNT)).status == "absent"
 
 
+async def test_extra_currencies_are_shown():
+    server = face()
+    server.chain.router.inject(FAUCET, NOBODY, TON, bounce=False, extra={100: 7, 239: 1 << 70})
+    async with live(server) as chain:
+        account = await chain.get_account(NOBODY)
+        assert account == await server.chain.get_account(NOBODY)
+        assert account.extra == {100: 7, 239: 1 << 70}
+
+
 # Histories
 
 

@@ -76,7 +76,9 @@ class Face:
         return {
             "@type": "raw.fullAccountState",
             "balance": str(account.balance),
-            "extra_currencies": [],
+            "extra_currencies": [
+                {"@type": "extraCurrency", "id": number, "amount": str(held)} for number, held in account.extra.items()
+            ],
             "code": _text(account.code),
             "data": _text(account.data),
             "last_transaction_id": {

@@ -65,6 +65,13 @@ class BlockId(msgspec.Struct, frozen=True):
     seqno: int
 
 
+class ExtraCurrency(msgspec.Struct, frozen=True):
+    """`extraCurrency`."""
+
+    id: int
+    amount: str | int
+
+
 class AccountState(msgspec.Struct, frozen=True):
     """`raw.fullAccountState`."""
 
@@ -75,6 +82,7 @@ class AccountState(msgspec.Struct, frozen=True):
     last_transaction_id: TransactionId
     block_id: BlockId
     sync_utime: int
+    extra_currencies: tuple[ExtraCurrency, ...] = ()
 
 
 class RawTransaction(msgspec.Struct, frozen=True):
@@ -240,6 +248,7 @@ def _read(address: str, shown: AccountState) -> Reading:
             last_lt=lt,
             code=_bytes(shown.code) if status == "active" else None,
             data=_bytes(shown.data) if status == "active" else None,
+            extra={each.id: int(each.amount) for each in shown.extra_currencies},
         )
         return Reading(account, _bytes(shown.last_transaction_id.hash), shown.block_id.seqno, shown.sync_utime)
     except (KeyError, ValueError) as error:
