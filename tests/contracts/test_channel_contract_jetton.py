@@ -76,13 +76,29 @@ def test_units_from_the_named_wallet_are_credited(stage: Stage):
     assert stage.shares() == (10 * TON, 100 * TON)
 
 
+def test_ton_that_is_left_goes_to_the_sender_or_where_his_word_asks(stage: Stage):
+    word = encode(TopUp(False))
+    asked = Builder().store_cell(word).store_address(Address.parse(WALLET_A).foreign()).end_cell()
+    for payload, expected in ((word, SOMEONE), (asked, WALLET_A)):
+        (excess,) = says(stage, UNITS, notify(TON, payload)).outgoing
+        assert (op(excess), excess.destination) == (EXCESSES, expected)
+        assert excess.value > TON // 20
+    assert stage.shares() == (0, 2 * TON)
+
+
 def test_a_false_notification_is_credited_to_nobody(stage: Stage):
     says(stage, SOMEONE, notify(TON, encode(TopUp(True))))
     assert stage.shares() == (0, 0)
 
 
 @pytest.mark.parametrize(
-    "payload", [Builder().end_cell(), Builder().store_uint(1, 33).end_cell()], ids=["empty", "junk"]
+    "payload",
+    [
+        Builder().end_cell(),
+        Builder().store_uint(1, 33).end_cell(),
+        Builder().store_cell(encode(TopUp(True))).store_uint(1, 33).end_cell(),
+    ],
+    ids=["empty", "junk", "junk behind"],
 )
 def test_units_without_a_side_go_back(stage: Stage, payload: Cell):
     (back,) = says(stage, UNITS, notify(TON, payload)).outgoing

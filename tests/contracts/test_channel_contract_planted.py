@@ -164,6 +164,13 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
         partial(close.test_a_weak_key_on_either_side_is_refused_at_init, close.WEAK[0]),
     ),
     (
+        "what is left goes to the sender whatever he asks",
+        MONEY,
+        "purpose.isEndOfBits() ? message.from : purpose.loadAny<Address>()",
+        "message.from",
+        lambda: jetton.test_ton_that_is_left_goes_to_the_sender_or_where_his_word_asks(jetton.ready()),
+    ),
+    (
         "any wallet will do",
         MONEY,
         "(wallet == null) || (wallet != sender)",

@@ -8,7 +8,16 @@ from vault_stage import RESPONSE_MS, Party, Stage, address, succeeded
 
 from fairway.channel.codec import Agreed, Close, Commit, Finish, Init, Signed, Start, encode
 from fairway.channel.state import Body, Half, SignedHalf
-from fairway.ton.vault_messages import EVIDENCE_VALUE, REOPEN_VALUE, WORD_VALUE, absolve, punish_fill, reopen
+from fairway.ton.vault_messages import (
+    EVIDENCE_VALUE,
+    REOPEN_VALUE,
+    WORD_VALUE,
+    WRAP_VALUE,
+    absolve,
+    punish_fill,
+    reopen,
+    sink_of,
+)
 from fairway.units import TON
 from fairway.vault import books as model
 
@@ -73,6 +82,18 @@ def test_wrap_fills_both_sides_of_the_channel(stage: RealStage):
     alice = stage.opened("alice", 10 * TON)
     assert stage.deposits(alice) == (10 * TON, 100 * TON)
     stage.agree()
+
+
+def test_what_a_wrap_does_not_cost_comes_back_to_whoever_sent_it(stage: RealStage):
+    """His TON carries both sides' units: the vault keeps none of it, nor the sink, where nobody could fetch it."""
+    alice = stage.opened("alice", 10 * TON)
+    before, locked = stage.balance("alice"), stage.router.account(str(stage.vault)).balance
+    sink = stage.router.account(str(sink_of(stage.vault))).balance
+    done = succeeded(stage.wrap(alice, TON))
+    assert stage.router.account(str(sink_of(stage.vault))).balance == sink == 0
+    assert stage.router.account(str(stage.vault)).balance - locked < TON + TON // 1000
+    spent = WRAP_VALUE - (stage.balance("alice") - before)
+    assert spent < 2 * sum(each.fees for each in done)
 
 
 def test_wrap_then_cooperative_close_pays_the_users_fixed_wallet(stage: RealStage):
