@@ -9,6 +9,10 @@ is chosen by Y among all that are not older than what Y itself has acknowledged.
 - R4 The initiator is fined once, and only if a half of his with a higher seqno or a higher sum is shown than the one he
   came with.
 - R5 The first challenge of the side that did not start is free; every further one must raise a floor.
+- R6 The pair that counts is *whole*: B has signed the very half of A, or A the very half of B. A half of B says what
+  it expects of A. A `adopt`s: he brings exactly that with it, where it cites A's floor, so that no order which B has
+  acknowledged and shown can be left out. Until then anyone may `recall` the half of B that A's half in quarantine
+  cites. Both (`fairway.channel.whole`) come after the last challenge too; so neither side mixes one half's gains with another's costs.
 
 A challenge that nobody signed (`open_challenge`: a watchtower's) speaks for the side that did not start, until it has
 spoken itself, and must bring a co-signed state, the one that side's own half cites: so no invented half comes in by it,
@@ -50,7 +54,10 @@ B: Side = 1
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A `pair` in quarantine (A's half, B's), who started with which half of his, and the `floors` of both sides."""
+    """A `pair` in quarantine (A's half, B's), who started with which half of his, and the `floors` of both sides.
+
+    `adopted`: the pair is one that A adopted.
+    """
 
     pair: Pair
     initiator: Side
@@ -58,6 +65,7 @@ class Dispute:
     floors: tuple[int, int]
     challenged: bool = False
     fined: bool = False
+    adopted: bool = False
 
 
 def start(initiator: Side, pair: Pair, committed: tuple[int, int] = (0, 0)) -> Dispute:
@@ -103,6 +111,7 @@ def _answered(dispute: Dispute, challenger: Side, pair: Pair, floors: tuple[int,
         pair=(shown, own) if other == A else (own, shown),  # R2
         floors=floors,
         fined=dispute.fined or (other == dispute.initiator and _is_newer(shown, dispute.came_with)),
+        adopted=False,
     )
 
 

@@ -1,0 +1,93 @@
+"""What one market of a half is worth at its end: position and unsigned fills together, under one bound.
+
+`value` is what the position that the half holds has won at the exit, each forward what the fills of one order have won
+that the half does not hold. Gains and losses are summed apart, Σ x⁺ and Σ x⁻. Side B claims on A's half
+
+    H = min(losses, lo + gains)        lo = margin + Σ reserves of the fills
+
+and A claims on B's half G = min(gains, hi + losses), hi = `ratio` · lo. Whoever claims does best by showing every
+fill: it raises all four sums or leaves them. Where both show all, G − H = clamp(gains − losses, −lo, hi), which is what
+a half that held the fills already would pay. contracts/condition_market.tolk computes the same. Pure integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fairway.units import FUNDING_SCALE, div_down, share_down
+
+__all__ = ["Forward", "Totals", "gained", "lost", "profit", "reserve_of"]
+
+
+class Totals(NamedTuple):
+    """Sums over fills: lots, their cost, the fees (negative: a rebate), and Σ side · funding index · lots."""
+
+    lots: int = 0
+    cost: int = 0
+    fee: int = 0
+    base: int = 0
+
+    def less(self, known: Totals) -> Totals:
+        """What these fills are beyond `known`."""
+        return Totals(self.lots - known.lots, self.cost - known.cost, self.fee - known.fee, self.base - known.base)
+
+
+class Forward(NamedTuple):
+    """The fills of one order that a half does not hold: what they won, and the reserve that came with them.
+
+    Of all orders of one `group` (0: none) only the largest reserve counts.
+    """
+
+    value: int
+    reserve: int
+    group: int = 0
+
+
+def profit(totals: Totals, mark: int, funding: int, *, unit: int, inverse: bool, long: bool) -> int:
+    """What these lots have won at `mark` and the funding index `funding`, less their fee; rounded down once.
+
+    The profit equation of docs/spec/settlement.md.
+    """
+    side = 1 if long else -1
+    direction = -side if inverse else side
+    numerator, denominator = (1, mark) if inverse else (mark, 1)
+    worth = direction * FUNDING_SCALE * unit * totals.lots * numerator
+    paid = direction * FUNDING_SCALE * totals.cost + side * funding * totals.lots - totals.base
+    return div_down(worth - paid * denominator, FUNDING_SCALE * denominator) - totals.fee
+
+
+def reserve_of(reserve: int, lots: int, known: int, whole: int) -> int:
+    """Of an order's `reserve` over `whole` lots, the part that came with the lots from `known` to `lots`."""
+    return share_down(reserve, lots, whole) - share_down(reserve, known, whole)
+
+
+def lost(value: int, margin: int, forwards: Sequence[Forward], *, touched: bool = False) -> int:
+    """What side B claims of a market in A's half.
+
+    `touched`: the mark was beyond the liquidation price before the end, so the whole margin is lost, and with it
+    whatever the position has won since.
+    """
+    gains, losses = _sums(value, forwards)
+    if touched:
+        losses = margin + max(0, value) + sum(max(0, -each.value) for each in forwards)
+    return min(losses, margin + _reserved(forwards) + gains)
+
+
+def gained(value: int, margin: int, ratio: int, forwards: Sequence[Forward]) -> int:
+    """What side A claims of a market in B's half."""
+    gains, losses = _sums(value, forwards)
+    return min(gains, ratio * (margin + _reserved(forwards)) + losses)
+
+
+def _sums(value: int, forwards: Sequence[Forward]) -> tuple[int, int]:
+    values = [value, *(each.value for each in forwards)]
+    return sum(max(0, each) for each in values), sum(max(0, -each) for each in values)
+
+
+def _reserved(forwards: Sequence[Forward]) -> int:
+    groups: dict[int, int] = {}
+    for each in forwards:
+        if each.group:
+            groups[each.group] = max(groups.get(each.group, 0), each.reserve)
+    return sum(each.reserve for each in forwards if not each.group) + sum(groups.values())
