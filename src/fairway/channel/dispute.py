@@ -12,7 +12,8 @@ is chosen by Y among all that are not older than what Y itself has acknowledged.
 - R6 The pair that counts is *whole*: B has signed the very half of A, or A the very half of B. A half of B says what
   it expects of A. A `adopt`s: he brings exactly that with it, where it cites A's floor, so that no order which B has
   acknowledged and shown can be left out. Until then anyone may `recall` the half of B that A's half in quarantine
-  cites. Both (`fairway.channel.whole`) come after the last challenge too; so neither side mixes one half's gains with another's costs.
+  cites. Both (`fairway.channel.whole`) come after the last challenge too; so neither side mixes one half's gains with
+  another's costs.
 
 A challenge that nobody signed (`open_challenge`: a watchtower's) speaks for the side that did not start, until it has
 spoken itself, and must bring a co-signed state, the one that side's own half cites: so no invented half comes in by it,

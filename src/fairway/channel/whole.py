@@ -1,4 +1,4 @@
-"""R6: the pair that counts in a dispute is whole; the last steps of `fairway.channel.dispute`, after its last challenge.
+"""R6: the pair that counts in a dispute is whole. The last steps of `fairway.channel.dispute`.
 
 A half of B that A has not answered gains what A's next half must pay for. Were the two taken from different states, the
 gains of the one would meet the costs of the other: a fill would be charged twice, or its fee not at all.
