@@ -106,11 +106,17 @@ class Stage:
         self.lines: list[Line] = []
         self.down = False
         self.round = 0
+        if journal.newest.seq < 0:
+            self._found()
+        self.sequencer.replay()
+        self.users: dict[str, User] = {}
+
+    def _found(self) -> None:
         self.sequencer.found(
             event.Founded(
                 at_ms=self.now_ms,
                 network=NETWORK,
-                vault=vault,
+                vault=self.vault,
                 oracle_keys=[keys.public_key(seed) for seed in ORACLES],
                 oracle_threshold=2,
                 listings=default_listings(),
@@ -125,8 +131,6 @@ class Stage:
                 secret=self.keyring.pool_secret(),
             )
         )
-        self.sequencer.replay()
-        self.users: dict[str, User] = {}
 
     @property
     def venue(self) -> Venue:

@@ -202,20 +202,6 @@ async def test_after_a_lie_only_the_exit_is_signed_even_by_a_new_process(tmp_pat
         assert half.half.counterparty == theirs.half.body
 
 
-async def test_a_record_restored_from_an_old_copy_stops_but_calls_nobody_a_liar(tmp_path):
-    async with stage(tmp_path) as service:
-        user = await service.user("user")
-        user.store.export(user.folder / "old.sqlite")
-        await user.session.place(SELL)
-        await user.crash()
-        (user.folder / "old.sqlite").replace(user.folder / "record.sqlite")
-        user.restart()
-        async with asyncio.timeout(WITHIN_S):
-            with pytest.raises(InvalidMessage, match=r"replica\.behind"):
-                await user.task
-        assert not user.session.side.lied
-
-
 async def test_planted_without_the_takers_check_only_the_receipt_gives_a_wrong_fee_away(tmp_path, monkeypatch):
     monkeypatch.setattr(Judge, "_check_taker", lambda *_: None)
     async with stage(tmp_path) as service:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fairway.audit.lie import Lie
-from fairway.exchange.draft import market_topic, round_of, unsigned
+from fairway.exchange.draft import fate_of, market_topic, own_topic, round_of, unsigned
 from fairway.exchange.effect import AnyEffect, Push, SignHalf
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, Priced
+from fairway.exchange.event import AnyEvent, Priced, Proposed
 from fairway.exchange.wire import encode
 
 __all__ = ["Frames", "check_checkpoint", "check_letters", "letters_due"]
@@ -18,7 +18,7 @@ Frames = Mapping[tuple[bytes, int], bytes]
 
 
 def letters_due(seq: int, event: AnyEvent, effects: Sequence[AnyEffect]) -> dict[tuple[bytes, int], bytes]:
-    """The letters that entry `seq` causes: every half of the service, unsigned, and every round of the oracle."""
+    """The letters that entry `seq` causes: halves of the service, unsigned; rounds; what became of users' halves."""
     due = {
         (effect.channel_id, effect.half.seqno): encode(unsigned(effect))
         for effect in effects
@@ -26,6 +26,9 @@ def letters_due(seq: int, event: AnyEvent, effects: Sequence[AnyEffect]) -> dict
     }
     if isinstance(event, Priced):
         due[market_topic(event.market), seq] = encode(round_of(event))
+    fate = fate_of(event, effects)
+    if isinstance(event, Proposed) and fate is not None:
+        due[own_topic(event.channel_id), event.seqno] = fate
     return due
 
 
@@ -49,4 +52,4 @@ def check_checkpoint(seq: int, engine: Engine, digest: bytes, book_digest: bytes
 
 
 def _shown(topic: bytes) -> str:
-    return f"market {int.from_bytes(topic)}" if len(topic) == 2 else f"channel {topic.hex()}"
+    return f"market {int.from_bytes(topic)}" if len(topic) == 2 else f"channel {topic.removeprefix(b'own').hex()}"

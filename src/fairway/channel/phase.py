@@ -23,6 +23,7 @@ class Phase(StrEnum):
     FRESH = "fresh"
     AGREED = "agreed"
     OPEN = "open"
+    HALTED = "halted"
     CLOSING = "closing"
     QUARANTINED = "quarantined"
     SETTLING = "settling"
@@ -35,6 +36,7 @@ class Move(StrEnum):
     AGREE = "both first halves are there"
     FUND = "deposits reached the contract"
     SIGN_CLOSE = "a side signed a cooperative close"
+    OUTRUN = "a side was shown newer halves of its own"
     COMMIT = "a cooperative commit took effect"
     CLOSE = "a cooperative close took effect"
     START = "a side started an uncooperative close"
@@ -51,6 +53,12 @@ TRANSITIONS = MappingProxyType(
         (Phase.FRESH, Move.AGREE): Phase.AGREED,
         (Phase.AGREED, Move.FUND): Phase.OPEN,
         (Phase.AGREED, Move.START): Phase.QUARANTINED,
+        # Whoever lost what it signed cannot sign again without signing twice: what is left is to close.
+        (Phase.AGREED, Move.OUTRUN): Phase.HALTED,
+        (Phase.OPEN, Move.OUTRUN): Phase.HALTED,
+        (Phase.HALTED, Move.FUND): Phase.HALTED,
+        (Phase.HALTED, Move.START): Phase.QUARANTINED,
+        (Phase.HALTED, Move.CLOSE): Phase.CLOSED,
         (Phase.OPEN, Move.FUND): Phase.OPEN,
         (Phase.OPEN, Move.COMMIT): Phase.OPEN,
         (Phase.OPEN, Move.SIGN_CLOSE): Phase.CLOSING,

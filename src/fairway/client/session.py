@@ -24,9 +24,10 @@ from msgspec.structs import replace
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from fairway.channel.phase import Phase
 from fairway.client.asks import Asks
 from fairway.client.keystore import Keystore
-from fairway.client.side import Side
+from fairway.client.side import Said, Side
 from fairway.client.store import Store
 from fairway.client.wish import Wish
 from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
@@ -207,7 +208,7 @@ class Session:
     async def _propose(self) -> None:
         """Sign and send the next half, if there is a line, a reason, and no other half unanswered."""
         side = self._side
-        if side is None or self._line is None or not side.may_propose:
+        if side is None or self._line is None or self._is_restoring or not side.may_propose:
             return
         now_ms = self._clock_ms()
         batch = self._asks.take(lambda batch: side.check(batch.wishes, batch.drops, now_ms=now_ms))
@@ -256,16 +257,42 @@ class Session:
             challenge = await line.recv()
             if not isinstance(challenge, bytes) or len(challenge) != CHALLENGE_SIZE:
                 raise InvalidMessage("session.challenge", "the service begins with 32 random bytes")
-            known = (self._side.channel_id, self._side.replica.newest_b) if self._side else (bytes(16), 0)
             signature = self._signer.sign(hello_digest(self.venue.network, challenge))
-            await line.send(wire.encode(wire.Hello(known[0], self._signer.key, signature, known[1])))
+            await line.send(wire.encode(wire.Hello(*self._name(), signature, *self._known())))
             while self._line is None:
                 await self._take(line, await line.recv())
+        await self._check_outrun(line)
         await self._repeat()
+
+    def _name(self) -> tuple[bytes, bytes]:
+        return (self._side.channel_id if self._side else bytes(16)), self._signer.key
+
+    def _known(self) -> tuple[int, int]:
+        """The newest half of the service in the record, and the newest of one's own whose fate is there."""
+        return (self._side.replica.newest_b, self._side.replica.channel.a_consumed) if self._side else (0, 0)
+
+    async def _check_outrun(self, line: Connection) -> None:
+        """A service that knows less than the record is shown what it lost; whatever it is, nothing is signed for it.
+
+        Errors: `Rejected` (`session.outrun`), also where it was found out before: leave alone.
+        """
+        if self._side is None or self.welcome is None or self._side.replica.newest_b == 0:
+            return
+        b_seqno, a_seqno = self._known()
+        if b_seqno > self.welcome.b_seqno or a_seqno > self.welcome.a_seqno:
+            await line.send(wire.encode(self._side.outrun(self.welcome)))
+        elif self.welcome.phase != Phase.HALTED:
+            return
+        raise Rejected("session.outrun", "the service has lost what it signed here: leave alone, with the newest pair")
+
+    @property
+    def _is_restoring(self) -> bool:
+        """Whether halves of this side are known to the service that are not in the record yet: nothing is signed."""
+        return self._side is not None and self.welcome is not None and self._known()[1] < self.welcome.a_seqno
 
     async def _repeat(self) -> None:
         side = self._side
-        if side is None:
+        if side is None or self._is_restoring:
             return
         if side.replica.newest_b == 0:
             await self._send(side.opening())
@@ -278,8 +305,12 @@ class Session:
 
     async def _listen(self, line: Connection) -> None:
         while True:
+            was_restoring = self._is_restoring
             await self._take(line, await line.recv())
-            await self._propose()
+            if was_restoring and not self._is_restoring:
+                await self._repeat()
+            else:
+                await self._propose()
 
     async def _take(self, line: Connection, frame: str | bytes) -> None:
         if not isinstance(frame, bytes):
@@ -303,10 +334,10 @@ class Session:
         if (welcome.network, welcome.vault) != (self.venue.network, self.venue.vault):
             raise InvalidMessage("session.venue", "the service is of another network or vault", vault=welcome.vault)
         known = self._side.replica.welcome if self._side else welcome
-        if replace(welcome, phase=known.phase) != known:
+        if replace(welcome, phase=known.phase, a_seqno=known.a_seqno, b_seqno=known.b_seqno) != known:
             raise InvalidMessage("session.rules", "the service changed its rules under an open channel")
 
-    def _judge(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> None:
+    def _judge(self, reply: Said) -> None:
         side = self.side
         pending = side.replica.pending
         if not side.receive(reply):
@@ -315,7 +346,7 @@ class Session:
             self._asks.refuse(Rejected(reply.code, reply.message))
         elif pending is not None and side.replica.pending is None:
             self._asks.accept([terms.key for terms in pending.orders])
-        if not isinstance(reply, wire.Granted):
+        if not isinstance(reply, wire.Granted | wire.Yours):
             self._notify(reply)
 
     def _fail(self, failure: wire.Failure) -> None:

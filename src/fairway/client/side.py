@@ -23,19 +23,23 @@ from fairway.client.replica import Replica
 from fairway.client.store import Evidence, Store
 from fairway.client.watchtower_wire import RECEIPTS, Handed, Watched, deposit_of, seal
 from fairway.client.wish import Wish
-from fairway.crypto.keys import Signer
+from fairway.crypto.keys import Signer, verify
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
 from fairway.exchange.site import channel_setup, consent_digest
 from fairway.ton.address import Address
+from fairway.ton.cells import to_boc
 from fairway.ton.contracts import ChannelSetup
 
 __all__ = ["Side"]
 
-NO_LIES = frozenset({"signature.invalid", "signature.length", "replica.behind"})
-"""Refused and kept, but no lie of the service: what anybody on the line could have sent, and what it may rightly say to
-a record that was restored from an old copy."""
+NO_LIES = frozenset({"signature.invalid", "signature.length", "replica.behind", "session.outrun", "side.twice"})
+"""Refused and kept, but no lie of the service: what anybody on the line could have sent, what it may rightly say to a
+record that was restored from an old copy, and what it says after it was restored from one itself."""
+
+Said = wire.Granted | wire.Pushed | wire.Yours | wire.Refused | wire.Round | wire.CloseSigned
+"""What the service may say of a channel."""
 
 
 class Side:
@@ -228,7 +232,7 @@ class Side:
         self._store.append(self.channel_id, funded)
         self.replica.apply(funded)
 
-    def receive(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> bool:
+    def receive(self, reply: Said) -> bool:
         """Judge what the service says and write it down; whether it was news.
 
         What cannot be true is `InvalidMessage`, kept as evidence; the copy is then what it was before.
@@ -244,8 +248,10 @@ class Side:
             raise
         return news
 
-    def _receive(self, reply: wire.Granted | wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned) -> bool:
+    def _receive(self, reply: Said) -> bool:
         match reply:
+            case wire.Yours():
+                return self._take_back(reply)
             case wire.Pushed() | wire.Granted() if self._is_old(reply):
                 return False
             case wire.CloseSigned() if reply == self.replica.closed:
@@ -260,6 +266,47 @@ class Side:
         self._store.append(self.channel_id, *self._rounds.values(), reply)
         self._rounds.clear()
         return True
+
+    def _take_back(self, shown: wire.Yours) -> bool:
+        """Take a half of one's own back into the record, which was restored from an old copy.
+
+        Errors: `InvalidMessage`: it is not signed by this side, or (`side.twice`) another one was signed under its
+        seqno, by somebody who uses a copy of this keystore.
+        """
+        replica = self.replica
+        proposed = wire.Propose(
+            shown.channel_id,
+            shown.seqno,
+            shown.sent,
+            shown.conditionals_hash,
+            shown.cites,
+            UNSIGNED,
+            shown.orders,
+            shown.drops,
+        )
+        if shown.seqno <= replica.channel.a_consumed or proposed == replica.pending:
+            return False
+        if shown.channel_id != self.channel_id or shown.cites not in replica.channel.window:
+            raise InvalidMessage("side.yours", "a half is shown that answers nothing known", cites=shown.cites)
+        verify(self._signer.key, replica.half_of(proposed).digest(), shown.signature)
+        if replica.pending is not None:
+            raise InvalidMessage("side.twice", "two halves of this side have one seqno", seqno=shown.seqno)
+        self._store.append(self.channel_id, *self._rounds.values(), proposed)
+        self._rounds.clear()
+        replica.apply(proposed)
+        return True
+
+    def outrun(self, welcome: wire.Welcome) -> wire.Shown:
+        """The service knows less than this record: what to show it, after that is written down. Nothing is signed.
+
+        Errors: `side.ungranted`.
+        """
+        newest = self.replica.channel.b
+        if newest is None:
+            raise Rejected("side.ungranted", "the service has not granted the channel")
+        words = "the service knows less of this channel than it has signed"
+        self._store.keep_evidence(self.channel_id, Evidence("session.outrun", words, wire.encode(welcome)))
+        return wire.Shown(self.channel_id, to_boc(newest.to_cell()))
 
     def _is_old(self, reply: wire.Pushed | wire.Granted) -> bool:
         """Whether this very half is in the record; another one under its seqno is `InvalidMessage`."""

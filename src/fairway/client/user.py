@@ -22,7 +22,7 @@ from fairway.client.onchain import OnChain
 from fairway.client.sentry import Post, Sentry
 from fairway.client.session import Notice, Session, Venue, now_ms
 from fairway.client.store import Store
-from fairway.errors import FairwayError
+from fairway.errors import FairwayError, Rejected
 from fairway.exchange import wire
 from fairway.exchange.claims import Exit
 
@@ -63,6 +63,7 @@ class User:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        await self._look_at_deposit()
         self._tasks = [asyncio.create_task(each) for each in (self.session.run(), self._stand_guard())]
         return self
 
@@ -74,6 +75,13 @@ class User:
         for task in self._tasks:
             with suppress(asyncio.CancelledError, FairwayError):
                 await task
+
+    async def _look_at_deposit(self) -> None:
+        """A record that is older than its deposit takes it from the chain, before anything is judged by it."""
+        with suppress(Rejected):
+            side = self.session.side
+            if side.replica.newest_b and not side.replica.channel.deposit_a and await self.onchain.is_deposited():
+                self.session.fund(await self.onchain.funded())
 
     def _notice(self, notice: Notice) -> None:
         if isinstance(notice, wire.Round):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from fairway.channel import codec
+from fairway.channel.machine import newest_b
+from fairway.channel.state import SignedHalf
 from fairway.crypto import keys
-from fairway.errors import InvalidMessage
-from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Priced, Proposed
+from fairway.errors import InvalidMessage, Rejected
+from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Priced, Proposed
 from fairway.exchange.lifecycle import first_half
 from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.proposals import half_of
 from fairway.exchange.venue import Venue
 from fairway.ton.address import Address
+from fairway.ton.cells import from_boc
 
 __all__ = ["authenticate"]
 
@@ -44,8 +47,19 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
             channel = venue.channel(event.channel_id)
             close = codec.Close(channel.channel_id, event.sent_a, event.sent_b, event.seqno_a, event.seqno_b)
             keys.verify(channel.key_a, close.digest(), event.signature)
+        case Outrun():
+            _outrun(venue, event)
         case _:
             pass
+
+
+def _outrun(venue: Venue, event: Outrun) -> None:
+    channel, shown = venue.channel(event.channel_id), SignedHalf.from_cell(from_boc(event.half))
+    if shown.half.channel_id != channel.channel_id:
+        raise InvalidMessage("channel.id", "the half belongs to another channel")
+    shown.verify(channel.key_b)
+    if shown.half.seqno <= newest_b(channel):
+        raise Rejected("channel.known", "the service knows halves as new as this one", newest=newest_b(channel))
 
 
 def _opened(venue: Venue, event: Opened) -> None:

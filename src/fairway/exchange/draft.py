@@ -5,16 +5,41 @@ The service makes these durable with the entry that causes them; the auditor mak
 
 from __future__ import annotations
 
-from fairway.exchange.effect import Push, SignHalf
-from fairway.exchange.event import Priced
-from fairway.exchange.wire import Granted, Pushed, Round
+from collections.abc import Sequence
 
-__all__ = ["market_topic", "round_of", "unsigned"]
+from fairway.exchange.effect import AnyEffect, Push, Refuse, SignHalf
+from fairway.exchange.event import AnyEvent, Priced, Proposed
+from fairway.exchange.wire import Granted, Pushed, Refused, Round, encode
+
+__all__ = ["fate_of", "market_topic", "own_topic", "round_of", "unsigned"]
 
 
 def market_topic(market: int) -> bytes:
     """The topic of the market's oracle rounds."""
     return market.to_bytes(2)
+
+
+def own_topic(channel_id: bytes) -> bytes:
+    """The topic of what became of the user's own halves."""
+    return b"own" + channel_id
+
+
+def fate_of(event: AnyEvent, effects: Sequence[AnyEffect]) -> bytes | None:
+    """The frame that says what became of the user's half in `event`: empty where it was accepted, else its refusal.
+
+    None where `event` is none, or its seqno was consumed before.
+    """
+    if not isinstance(event, Proposed):
+        return None
+    for effect in effects:
+        if isinstance(effect, Refuse):
+            return None if effect.again else encode(refused(effect, event.cites))
+    return b""
+
+
+def refused(effect: Refuse, newest: int) -> Refused:
+    """The reply that `effect` asks for, where `newest` is the service's newest half."""
+    return Refused(effect.channel_id, effect.seqno, effect.code, effect.message, newest)
 
 
 def unsigned(effect: SignHalf | Push) -> Granted | Pushed:

@@ -51,12 +51,13 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Tell the user that his half `seqno` is consumed but not accepted, and why."""
+    """Tell the user that his half `seqno` is consumed but not accepted, and why; `again`: not for the first time."""
 
     channel_id: bytes
     seqno: int
     code: str
     message: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

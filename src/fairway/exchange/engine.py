@@ -29,6 +29,7 @@ from fairway.exchange.event import (
     Founded,
     Funded,
     Opened,
+    Outrun,
     Priced,
     Proposed,
     Proved,
@@ -118,7 +119,7 @@ class Engine:
         self.applied = 1
 
 
-def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901 - the table of events
+def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901, PLR0912 - the table of events
     match event:
         case Proposed():
             propose(venue, turn, event)
@@ -132,6 +133,8 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901 
             lifecycle.sign_close(venue, turn, event)
         case Disputed():
             lifecycle.dispute(venue, turn, event)
+        case Outrun():
+            lifecycle.halt(venue, turn, event)
         case RateSet():
             lifecycle.set_rate(venue, turn, event)
         case Closed():

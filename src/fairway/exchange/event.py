@@ -22,6 +22,7 @@ __all__ = [
     "Founded",
     "Funded",
     "Opened",
+    "Outrun",
     "Priced",
     "Proposed",
     "Proved",
@@ -139,6 +140,16 @@ class Disputed(Event, frozen=True, tag="disputed"):
     transaction: bytes
 
 
+class Outrun(Event, frozen=True, tag="outrun"):
+    """A user showed a half of the service, newer than any it knows and under its own signature: it lost something.
+
+    `half` is the signed half as a bag of cells.
+    """
+
+    channel_id: bytes
+    half: bytes
+
+
 class RateSet(Event, frozen=True, tag="rate_set"):
     """The vault punished (`owed` nano by `match_id`) or absolved (`owed` = 0) a channel ID."""
 
@@ -188,6 +199,7 @@ AnyEvent = (
     | Priced
     | CloseProposed
     | Disputed
+    | Outrun
     | RateSet
     | Closed
     | BondPosted

@@ -9,12 +9,22 @@ from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.distress import drop_orders, force_out
 from fairway.exchange.effect import Challenge, SignClose, SignHalf
-from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, RateSet
+from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, Outrun, RateSet
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, WORLD, user
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
 
-__all__ = ["close", "dispute", "first_half", "fund_channel", "open_channel", "post_bond", "set_rate", "sign_close"]
+__all__ = [
+    "close",
+    "dispute",
+    "first_half",
+    "fund_channel",
+    "halt",
+    "open_channel",
+    "post_bond",
+    "set_rate",
+    "sign_close",
+]
 
 
 def first_half(channel_id: bytes) -> Half:
@@ -39,7 +49,7 @@ def fund_channel(venue: Venue, turn: Turn, event: Funded) -> None:
     """The deposits are on chain: `deposit_a` and `deposit_b` are totals. Trading may begin."""
     del turn
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
-    if channel.phase not in {Phase.AGREED, Phase.OPEN} or event.deposit_a < account.deposit:
+    if channel.phase not in {Phase.AGREED, Phase.OPEN, Phase.HALTED} or event.deposit_a < account.deposit:
         raise Rejected("channel.phase", "the channel takes no deposit now", phase=channel.phase)
     if event.deposit_b != venue.rules.ratio * event.deposit_a:
         raise Rejected("channel.deposit", "the vault wraps both sides at one ratio", ratio=venue.rules.ratio)
@@ -112,6 +122,18 @@ def dispute(venue: Venue, turn: Turn, event: Disputed) -> None:
     if event.seqno_a < channel.a.half.seqno or event.seqno_b < channel.b.half.seqno:
         venue.counts.challenges += 1
         turn.effects.append(Challenge(event.channel_id, channel.a, channel.b.half))
+
+
+def halt(venue: Venue, turn: Turn, event: Outrun) -> None:
+    """We have signed more in this channel than we know: nothing is signed in it any more, its orders go.
+
+    Its positions stay as we know them until it is closed on chain; other channels trade on.
+    """
+    channel = venue.channel(event.channel_id)
+    _check_move(channel, Move.OUTRUN)
+    move(channel, Move.OUTRUN)
+    drop_orders(venue, turn, event.channel_id, None, "disputed")
+    venue.debts.pop(event.channel_id, None)
 
 
 def _check_move(channel: Channel, made: Move) -> None:

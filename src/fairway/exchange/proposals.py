@@ -47,10 +47,11 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
     except Rejected as refusal:
         if refusal.code in NOT_CONSUMED or event.seqno > channel.a_consumed + 1:
             raise
+        again = event.seqno <= channel.a_consumed
         reject(channel, event.seqno)
         venue.counts.refusals += 1
         venue.counts.cancels_lost += refusal.code in {"order.unknown", "channel.dropped_filled"}
-        turn.effects.append(Refuse(event.channel_id, event.seqno, refusal.code, refusal.message))
+        turn.effects.append(Refuse(event.channel_id, event.seqno, refusal.code, refusal.message, again))
         return
     accept(channel, accepted)
     venue.counts.states_cosigned += 1

@@ -27,7 +27,9 @@ __all__ = [
     "Pushed",
     "Refused",
     "Round",
+    "Shown",
     "Welcome",
+    "Yours",
     "decode_reply",
     "decode_request",
     "encode",
@@ -42,13 +44,15 @@ class Hello(Request, frozen=True, tag="hello"):
     """Who speaks: `signature` by `key_a` over H("fairway hello" ‖ network ‖ challenge); 0 where no channel is open.
 
     The service sends `challenge` as the first frame of the connection, 32 raw bytes. `b_seqno` is the newest half of
-    the service the user holds: what is newer is pushed again.
+    the service the user holds: what is newer is pushed again. `a_seqno` is the newest half of his own whose fate he
+    knows: later ones, if the service has any, are shown to him with what became of them.
     """
 
     channel_id: bytes
     key_a: bytes
     signature: bytes
     b_seqno: int = 0
+    a_seqno: int = 0
 
 
 class Open(Request, frozen=True, tag="open"):
@@ -87,6 +91,13 @@ class Close(Request, frozen=True, tag="close"):
     withdraw: int = 0
 
 
+class Shown(Request, frozen=True, tag="shown"):
+    """A half of the service that it does not know, under its own signature, as a bag of cells: it lost something."""
+
+    channel_id: bytes
+    half: bytes
+
+
 class Reply(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A message from the service."""
 
@@ -95,6 +106,8 @@ class Welcome(Reply, frozen=True, tag="welcome"):
     """The venue's rules.
 
     `key_b` is the service's channel key for this user's `key_a`; `phase` that of `channel_id`, empty where it has none.
+    `a_seqno` is the newest half of the user that it has accepted or refused, `b_seqno` its own newest: a record or a
+    journal that was restored from an old copy is found out before anything is signed.
     """
 
     network: int
@@ -110,6 +123,8 @@ class Welcome(Reply, frozen=True, tag="welcome"):
     oracle_keys: list[bytes]
     oracle_threshold: int
     phase: str = ""
+    a_seqno: int = 0
+    b_seqno: int = 0
 
 
 class Granted(Reply, frozen=True, tag="granted"):
@@ -134,6 +149,22 @@ class Pushed(Reply, frozen=True, tag="pushed"):
     signature: bytes
     changes: list[AnyChange]
     receipts: list[bytes] = []
+
+
+class Yours(Reply, frozen=True, tag="yours"):
+    """A half that the user signed, shown to him with his signature: his record may be an old copy that lacks it.
+
+    What became of it follows: the push that cites it, or its refusal.
+    """
+
+    channel_id: bytes
+    seqno: int
+    sent: int
+    conditionals_hash: bytes
+    cites: int
+    signature: bytes
+    orders: list[OrderTerms] = []
+    drops: list[int] = []
 
 
 class Refused(Reply, frozen=True, tag="refused"):
@@ -172,8 +203,8 @@ class Failure(Reply, frozen=True, tag="failure"):
     message: str
 
 
-AnyRequest = Hello | Open | Propose | Close
-AnyReply = Welcome | Granted | Pushed | Refused | CloseSigned | Round | Failure
+AnyRequest = Hello | Open | Propose | Close | Shown
+AnyReply = Welcome | Granted | Pushed | Yours | Refused | CloseSigned | Round | Failure
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)

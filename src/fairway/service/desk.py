@@ -1,21 +1,27 @@
 """Where users' requests arrive: each is refused, answered at once, or put to the loop as an event.
 
 Hello → who speaks; what the user missed is sent again, oldest first, each half after the rounds it stands on
-Open → Opened    Propose → Proposed    Close → CloseProposed
+Open → Opened    Propose → Proposed    Close → CloseProposed    Shown → Outrun
+
+A record may be an old copy: then the user is shown his own later halves too, each under his signature. And so may our
+journal be: a user who says that he holds newer halves of ours gets nothing signed, and once he shows one the channel is
+halted for good.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 from msgspec.structs import asdict
 
-from fairway.channel.machine import Channel
+from fairway.channel.machine import Channel, newest_b
 from fairway.crypto.keys import check_public_key, verify
 from fairway.errors import FairwayError, InvalidMessage, Rejected
+from fairway.exchange.draft import own_topic
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Proposed
+from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Proposed, decode
 from fairway.exchange.hello import hello_digest
 from fairway.exchange.wire import (
     AnyRequest,
@@ -26,7 +32,9 @@ from fairway.exchange.wire import (
     Open,
     Propose,
     Pushed,
+    Shown,
     Welcome,
+    Yours,
     decode_reply,
     decode_request,
 )
@@ -42,6 +50,17 @@ PAGE = 64
 NEWEST = (1 << 63) - 1
 CHANNELS = 16
 """How many channels one connection may open."""
+HALTED = Failure("channel.halted", "the service has lost halves of this channel and signs nothing more: close it alone")
+
+
+@dataclass(slots=True)
+class _Missed:
+    """Where a user's record ends, while it is being caught up: his halves, ours, and the rounds told (by entry)."""
+
+    channel_id: bytes
+    a_seqno: int
+    b_seqno: int
+    rounds: dict[int, int] = field(default_factory=dict)
 
 
 class Desk:
@@ -73,6 +92,8 @@ class Desk:
             raise Rejected("session.hello", "a session begins with a hello")
         elif isinstance(request, Open):
             await self._open(session, request)
+        elif isinstance(request, Shown):
+            await self._outrun(session, request)
         elif request.channel_id not in session.channels:
             raise Rejected("session.channel", "the channel is not this session's")
         else:
@@ -89,8 +110,8 @@ class Desk:
         channel = await self._sequencer.ask(lambda: self._welcome(session, hello))
         if channel is None:
             await self._sequencer.ask(lambda: self._go_live(session))
-        else:
-            await self._catch_up(session, hello.channel_id, hello.b_seqno)
+        elif hello.b_seqno <= newest_b(channel):
+            await self._catch_up(session, _Missed(hello.channel_id, hello.a_seqno, hello.b_seqno))
 
     def _welcome(self, session: Session, hello: Hello) -> Channel | None:
         channel = self._engine.channels.get(hello.channel_id)
@@ -113,31 +134,62 @@ class Desk:
                 rules.oracle_keys,
                 rules.oracle_threshold,
                 channel.phase.value if channel else "",
+                channel.a_consumed if channel else 0,
+                newest_b(channel) if channel else 0,
             )
         )
         return channel
 
     # What was missed
 
-    async def _catch_up(self, session: Session, channel_id: bytes, seqno: int) -> None:
-        """Send every half above `seqno`, page by page at the reader's pace, then go live."""
-        told: dict[int, int] = {}
-        last: int | None = seqno
-        while last is not None:
-            last = await self._sequencer.ask(partial(self._page, session, channel_id, last, told))
+    async def _catch_up(self, session: Session, missed: _Missed) -> None:
+        """Send everything that was missed, page by page at the reader's pace, then go live."""
+        while await self._sequencer.ask(partial(self._page, session, missed)):
             await session.drain()
 
-    def _page(self, session: Session, channel_id: bytes, seqno: int, told: dict[int, int]) -> int | None:
-        """Send the next letters above `seqno`; the last one's number, or None when `session` is live."""
-        letters = self._journal.letters_after(channel_id, seqno, PAGE)
+    def _page(self, session: Session, missed: _Missed) -> bool:
+        """Send the next letters; whether there are more. When there are not, `session` is live."""
+        letters = self._journal.letters_after(missed.channel_id, missed.b_seqno, PAGE)
         for letter in letters:
-            self._tell_rounds(session, letter.entry, told)
+            self._tell_rounds(session, letter.entry, missed.rounds)
+            self._tell_own(session, letter.entry, missed)
             self._send(session, letter)
+            missed.b_seqno = letter.number
         if letters:
-            return letters[-1].number
-        self._hub.follow(session, channel_id)
-        self._go_live(session, told)
-        return None
+            return True
+        self._tell_own(session, NEWEST, missed)
+        self._hub.follow(session, missed.channel_id)
+        self._go_live(session, missed.rounds)
+        return False
+
+    def _tell_own(self, session: Session, entry: int, missed: _Missed) -> None:
+        """Show the user his own halves up to `entry` whose fate he does not know; a refusal follows at once."""
+        topic = own_topic(missed.channel_id)
+        while fates := self._journal.letters_after(topic, missed.a_seqno, PAGE):
+            for fate in fates:
+                if fate.entry > entry:
+                    return
+                self._show_own(session, fate)
+                missed.a_seqno = fate.number
+
+    def _show_own(self, session: Session, fate: Letter) -> None:
+        payload = self._journal.entry(fate.entry)
+        proposed = decode(payload) if payload is not None else None
+        if isinstance(proposed, Proposed):
+            session.say(
+                Yours(
+                    proposed.channel_id,
+                    proposed.seqno,
+                    proposed.sent,
+                    proposed.conditionals_hash,
+                    proposed.cites,
+                    proposed.signature,
+                    proposed.orders,
+                    proposed.drops,
+                )
+            )
+        if fate.frame:
+            session.send(fate.frame)
 
     def _go_live(self, session: Session, told: dict[int, int] | None = None) -> None:
         self._tell_rounds(session, NEWEST, told or {})
@@ -171,6 +223,17 @@ class Desk:
         return answer
 
     # Requests that become events
+
+    async def _outrun(self, session: Session, request: Shown) -> None:
+        """A user shows what we lost: halt the channel. Told as a failure, for nothing else will come of it."""
+        channel = self._engine.channels.get(request.channel_id)
+        if channel is None or channel.key_a != session.key_a:
+            raise Rejected("session.channel", "the channel is not this session's")
+
+        def answer(refusal: FairwayError | None) -> None:
+            session.say(Failure(refusal.code, refusal.message) if refusal else HALTED)
+
+        await self._put(session, Outrun(at_ms=0, channel_id=request.channel_id, half=request.half), answer)
 
     async def _open(self, session: Session, request: Open) -> None:
         if request.key_a != session.key_a:

@@ -96,6 +96,12 @@ class Journal:
             self.newest = entries[-1]
         return self.newest.seq
 
+    def entry(self, seq: int) -> bytes | None:
+        """The payload of entry `seq`; None where there is none."""
+        with reporting():
+            row = self._database.execute("SELECT payload FROM entries WHERE seq = ?", (seq,)).fetchone()
+        return row[0] if row else None
+
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Remember the digests of the state after entry `checkpoint.seq`."""
         with reporting():

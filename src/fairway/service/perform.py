@@ -12,11 +12,12 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from fairway.channel.machine import newest_b
+from fairway.exchange.draft import fate_of, own_topic, refused
 from fairway.exchange.effect import AnyEffect, Print, Push, Refuse, SignHalf
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, Priced
+from fairway.exchange.event import AnyEvent, Priced, Proposed
 from fairway.exchange.site import channel_setup, consent_digest
-from fairway.exchange.wire import Granted, Pushed, Refused, encode
+from fairway.exchange.wire import Granted, Pushed, encode
 from fairway.service.hub import Hub
 from fairway.service.journal import Letter, market_topic
 from fairway.service.keys import Keyring
@@ -50,13 +51,16 @@ class Hands:
         """Replies of the batch under way, between `letters` and `perform`."""
 
     def letters(self, entry: int, event: AnyEvent, effects: Sequence[AnyEffect]) -> list[Letter]:
-        """The halves and rounds that users must come to know, unsigned."""
+        """The halves and rounds that users must come to know, unsigned, and what became of their own halves."""
         letters: list[Letter] = []
         for effect in effects:
             if isinstance(effect, Push | SignHalf):
                 draft = unsigned(effect)
                 self._drafts[effect.channel_id, effect.half.seqno] = draft
                 letters.append(Letter(effect.channel_id, effect.half.seqno, entry, encode(draft)))
+        fate = fate_of(event, effects)
+        if isinstance(event, Proposed) and fate is not None:
+            letters.append(Letter(own_topic(event.channel_id), event.seqno, entry, fate))
         if isinstance(event, Priced):
             letters.append(Letter(market_topic(event.market), entry, entry, encode(round_of(event))))
         return letters
@@ -99,5 +103,4 @@ class Hands:
                 self._hub.send(effect.channel_id, self.sign(draft))
         elif isinstance(effect, Refuse):
             newest = newest_b(self._engine.channels[effect.channel_id])
-            refused = Refused(effect.channel_id, effect.seqno, effect.code, effect.message, newest)
-            self._hub.send(effect.channel_id, encode(refused))
+            self._hub.send(effect.channel_id, encode(refused(effect, newest)))
