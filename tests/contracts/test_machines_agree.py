@@ -1,8 +1,11 @@
-"""Two builds of the TVM execute what the contract tests do, and each step ends in the same transaction on both."""
+"""Two builds of the TVM execute what the contract tests do, and each step ends in the same transaction on both.
+
+On tonpy and on `@ton/sandbox`: tests/reference/sandbox.py. Users with machines and wallets: tests/e2e/test_machines.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import pytest
 import test_channel_contract_attacks as attacks
@@ -12,13 +15,9 @@ import test_channel_contract_jetton as jetton
 import test_channel_contract_settle as settle
 import test_vault_channels as vaults
 from channel_stage import Stage
-from sandbox import SandboxTvm, needs_sandbox
+from tests.reference.sandbox import Twin
 
-from fairway.chain import router
-from fairway.chain.interface import StackValue
 from fairway.chain.tvm import Outcome, TonpyTvm
-from fairway.errors import Rejected
-from fairway.ton.cells import from_boc
 
 
 def named(name: str, scenario: Callable[[], object]) -> Callable[[], object]:
@@ -45,71 +44,12 @@ SCENARIOS: list[Callable[[], object]] = [
 ]
 
 
-class Twin:
-    """Executes everything on both machines, and answers what they agree on."""
-
-    def __init__(self, second: SandboxTvm) -> None:
-        self.first, self.second = TonpyTvm(), second
-        self.transactions = self.answers = 0
-
-    def transact(self, account: bytes | None, message: bytes, now: int, lt: int) -> Outcome:
-        try:
-            done = self.first.transact(account, message, now, lt)
-        except Rejected:
-            with pytest.raises(Rejected):
-                self.second.transact(account, message, now, lt)
-            raise
-        other = self.second.transact(account, message, now, lt)
-        assert from_boc(other.transaction).hash == from_boc(done.transaction).hash
-        assert from_boc(other.account).hash == from_boc(done.account).hash
-        self.transactions += 1
-        return done
-
-    def run_get(
-        self,
-        code: bytes,
-        data: bytes,
-        address: str,
-        balance: int,
-        now: int,
-        method: str,
-        arguments: Sequence[StackValue],
-    ) -> tuple[StackValue, ...]:
-        said = self.first.run_get(code, data, address, balance, now, method, arguments)
-        other = self.second.run_get(code, data, address, balance, now, method, arguments)
-        assert [_plain(value) for value in other] == [_plain(value) for value in said]
-        self.answers += 1
-        return said
-
-
-def _plain(value: StackValue) -> object:
-    if isinstance(value, bytes):
-        return from_boc(value).hash
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxTvm]:
-    with SandboxTvm() as machine:
-        yield machine
-
-
-@pytest.fixture
-def twin(sandbox: SandboxTvm, monkeypatch: pytest.MonkeyPatch) -> Twin:
-    """What every chain made from now on runs on."""
-    made = Twin(sandbox)
-    monkeypatch.setattr(router, "TonpyTvm", lambda: made)
-    return made
-
-
-@needs_sandbox
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.removeprefix("test_"))
 def test_both_machines_make_the_same_transactions(scenario: Callable[[], object], twin: Twin):
     scenario()
     assert twin.transactions > 2
 
 
-@needs_sandbox
 def test_a_machine_that_differs_is_noticed(twin: Twin, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(twin.second, "transact", lambda *given: _later(twin.first, given))
     with pytest.raises(AssertionError):

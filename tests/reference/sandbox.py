@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pytest
-from test_compiled_contracts import CONTRACTS
 from tonpy.utils.shard_account import get_empty_shard_account
 
 from fairway.chain.interface import StackValue
-from fairway.chain.tvm import Outcome
+from fairway.chain.tvm import Outcome, TonpyTvm
 from fairway.errors import Rejected
+from fairway.ton.cells import from_boc
 
-INSTALLED = shutil.which("node") is not None and (CONTRACTS / "node_modules/@ton/sandbox").is_dir()
+CONTRACTS = Path(__file__).parents[2] / "contracts"
 
-needs_sandbox = pytest.mark.skipif(
-    not INSTALLED and "CI" not in os.environ, reason="@ton/sandbox is not installed: run npm ci in contracts/"
-)
+
+def is_installed() -> bool:
+    """Whether node and its packages are at hand."""
+    return shutil.which("node") is not None and (CONTRACTS / "node_modules/@ton/sandbox").is_dir()
 
 
 class SandboxTvm:
@@ -74,6 +75,49 @@ class SandboxTvm:
         line = self._node.stdout.readline()
         assert line, "the sandbox has ended"
         return json.loads(line)
+
+
+class Twin:
+    """Executes everything on both machines, and answers what they agree on."""
+
+    def __init__(self, second: SandboxTvm) -> None:
+        self.first, self.second = TonpyTvm(), second
+        self.transactions = self.answers = 0
+
+    def transact(self, account: bytes | None, message: bytes, now: int, lt: int) -> Outcome:
+        try:
+            done = self.first.transact(account, message, now, lt)
+        except Rejected:
+            with pytest.raises(Rejected):
+                self.second.transact(account, message, now, lt)
+            raise
+        other = self.second.transact(account, message, now, lt)
+        assert from_boc(other.transaction).hash == from_boc(done.transaction).hash
+        assert from_boc(other.account).hash == from_boc(done.account).hash
+        self.transactions += 1
+        return done
+
+    def run_get(
+        self,
+        code: bytes,
+        data: bytes,
+        address: str,
+        balance: int,
+        now: int,
+        method: str,
+        arguments: Sequence[StackValue],
+    ) -> tuple[StackValue, ...]:
+        said = self.first.run_get(code, data, address, balance, now, method, arguments)
+        other = self.second.run_get(code, data, address, balance, now, method, arguments)
+        assert [_plain(value) for value in other] == [_plain(value) for value in said]
+        self.answers += 1
+        return said
+
+
+def _plain(value: StackValue) -> object:
+    if isinstance(value, bytes):
+        return from_boc(value).hash
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _text(boc: bytes) -> str:
