@@ -1,7 +1,9 @@
 """Transactions of the whole machine: values are issued, mixed, locked and taken, and nothing is made of nothing."""
 
+import json
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +14,10 @@ from fairway.crypto.relations import Relation, check
 from fairway.errors import InvalidMessage, InvalidProof, Rejected
 from fairway.zkvm import cloak as cloaking
 from fairway.zkvm import contract as contracts
-from fairway.zkvm import transaction, txlog, verifier
+from fairway.zkvm import merkle, transaction, txlog, verifier
 from fairway.zkvm.assembler import parse
 from fairway.zkvm.contract import Contract, String, Value
-from fairway.zkvm.merkle import Path, Tree
+from fairway.zkvm.merkle import Tree
 from fairway.zkvm.op import Dialect
 from fairway.zkvm.predicate import CallProof, PredicateTree, flavor
 from fairway.zkvm.program import bind, encode
@@ -94,6 +96,18 @@ def test_what_is_issued_is_cloaked_locked_and_verified_and_its_output_can_be_cla
     names |= {name: each.commitment for name, each in whole.items()}
     spent = signed(claim, names, [*PARTS.values(), plain, paid, *whole.values()])
     assert transaction.verify(spent).fee == 3
+
+
+def test_a_transaction_has_the_bytes_and_identities_that_were_recorded():
+    recorded = json.loads((Path(__file__).parent.parent / "vectors" / "zkvm-transaction.json").read_text())
+    tx = transaction.decode(bytes.fromhex(recorded["transaction"]))
+    assert tx == signed(*issue())
+    effects = transaction.verify(tx)
+    log = [[type(entry).__name__.lower(), *(field.hex() for field in entry)] for entry in effects.log]
+    assert (effects.txid.hex(), log) == (recorded["txid"], recorded["log"])
+    assert [[key.hex(), identity.hex()] for key, identity in effects.signers] == recorded["signers"]
+    assert FLAVOR.to_bytes(32, "little").hex() == recorded["flavor"]
+    assert PredicateTree(CLAUSES, b"k" * 32, KEY[ALICE]).predicate.hex() == recorded["predicate_tree"]
 
 
 LIES = {
@@ -370,7 +384,7 @@ def test_every_leaf_of_a_tree_has_a_path_to_its_root_and_no_other_leaf_does(coun
     root = tree.root(leaves)
     for index, leaf in enumerate(leaves):
         path = tree.path(leaves, index)
-        assert Path.decode(path.encode()) == path
+        assert merkle.Path.decode(path.encode()) == path
         assert [tree.climbed(each, path) == root for each in leaves] == [each == leaf for each in leaves]
 
 
@@ -379,4 +393,4 @@ def test_every_leaf_of_a_tree_has_a_path_to_its_root_and_no_other_leaf_does(coun
 )
 def test_bytes_that_are_no_path_are_invalid(encoded):
     with pytest.raises(InvalidMessage):
-        Path.decode(encoded)
+        merkle.Path.decode(encoded)

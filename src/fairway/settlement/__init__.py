@@ -6,4 +6,7 @@ note        an OrderTx: a trader's open lots, cost, funding base and margin unde
 settlement  the transaction: its integers, its commitments, its proof
 epoch       the ranges of many transactions, proven together
 chain       the hash chain a channel carries, and what an auditor follows
+lending     the LendTx: the pool's first money, deposits, redemptions
+worth       the pool's net worth as a sum of commitments, and solvency, which shows it
+flip        a close and an opening in one order
 """
