@@ -1,15 +1,17 @@
-"""The user's sealed root seed: one file, written once, opened by one passphrase."""
+"""The user's sealed secrets: one file, written once, opened by one passphrase; and the command that makes it."""
 
 import pickle
 import traceback
 
 import pytest
 from typer.testing import CliRunner
+from wallet_words import VECTORS
 
 from fairway.cli.wallet import app
-from fairway.client.keystore import Keystore
-from fairway.crypto.sealed import Cost
-from fairway.errors import Unavailable
+from fairway.client.keystore import Keystore, write_private
+from fairway.crypto.keys import Signer, derive_seed
+from fairway.crypto.sealed import Cost, seal
+from fairway.errors import Rejected, Unavailable
 
 CHEAP = Cost(passes=1, memory_kib=8)
 CANARY = "canary-passphrase"
@@ -87,14 +89,76 @@ def test_no_secret_shows_in_a_repr_a_pickle_or_a_traceback(path):
     assert caught.value.__cause__ is None
 
 
-def test_the_wallet_command_makes_a_keystore_once_and_shows_its_public_key(path):
-    made = CliRunner().invoke(app, ["create", str(path)], input=f"{CANARY}\n{CANARY}\n")
+def asked(*entered):
+    return "".join(f"{each}\n" for each in entered)
+
+
+def run(*arguments, entered=()):
+    return CliRunner().invoke(app, [str(each) for each in arguments], input=asked(*entered))
+
+
+def test_the_wallet_command_makes_a_keystore_once_and_shows_its_public_key(path, tmp_path):
+    words = tmp_path / "words"
+    made = run("create", path, "--words-file", words, entered=(CANARY, CANARY))
     key = Keystore.open(path, CANARY).wallet().key.hex()
-    assert made.exit_code == 0
+    assert made.exit_code == 0, made.output
     assert key in made.output
-    shown = CliRunner().invoke(app, ["show", str(path)], input=f"{CANARY}\n")
-    again = CliRunner().invoke(app, ["create", str(path)], input=f"{CANARY}\n{CANARY}\n")
-    wrong = CliRunner().invoke(app, ["show", str(path)], input="other\n")
+    assert words.stat().st_mode & 0o777 == 0o600
+    shown = run("show", path, entered=(CANARY,))
+    again = run("create", path, entered=(CANARY, CANARY))
+    wrong = run("show", path, entered=("other",))
     assert key in shown.output
     assert (again.exception.code, wrong.exception.code) == ("keystore.exists", "keystore.passphrase")
-    assert CANARY not in made.output + shown.output + again.output
+    said = made.output + shown.output + again.output
+    assert CANARY not in said
+    assert words.read_text().strip() not in said
+    restored = run("restore", tmp_path / "other.key", "--words-file", words, entered=(CANARY, CANARY))
+    assert key in restored.output
+
+
+def test_words_are_shown_once_and_asked_for_before_anything_is_written(path, monkeypatch):
+    monkeypatch.setattr("fairway.cli.wallet.new_words", VECTORS[0][0].split)
+    monkeypatch.setattr("fairway.cli.wallet.secrets.SystemRandom.sample", lambda *_: [0, 23])
+    wrong = run("create", path, entered=("hospital", "stove"))
+    assert wrong.exception.code == "keystore.unconfirmed"
+    assert not path.exists()
+    made = run("create", path, entered=("hospital", "solution", CANARY, CANARY))
+    assert made.exit_code == 0, made.output
+    assert made.output.count(" 2 stove") == 1
+    assert Keystore.open(path, CANARY).wallet().key.hex() == VECTORS[0][1][64:]
+
+
+def test_a_sub_key_is_its_names_own_and_its_secret_goes_into_a_private_file(path, tmp_path):
+    Keystore.of_words(VECTORS[0][0].split()).save(path, CANARY, CHEAP)
+    out = tmp_path / "bot.key"
+    shown = run("subkey", path, "bot", "--export", out, entered=(CANARY,))
+    other = run("subkey", path, "robot", entered=(CANARY,))
+    seed = bytes.fromhex(out.read_text())
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert Signer.of(seed).key.hex() in shown.output
+    assert Signer.of(seed).key.hex() not in other.output
+    assert seed.hex() not in shown.output
+    again = run("subkey", path, "bot", "--export", out, entered=(CANARY,))
+    assert again.exception.code == "keystore.exists"
+
+
+def test_a_keystore_whose_wallet_is_elsewhere_signs_for_channels_only(path):
+    made = run("create", path, "--wallet-elsewhere", entered=(CANARY, CANARY))
+    keystore = Keystore.open(path, CANARY)
+    assert "elsewhere" in made.output
+    assert len(keystore.channel(b"salt").key) == 32
+    with pytest.raises(Rejected, match=r"keystore\.elsewhere"):
+        keystore.wallet()
+
+
+def test_a_keystore_from_before_the_words_opens_as_it_did(path):
+    root = bytes(range(32))
+    write_private(path, seal(root, CANARY.encode(), "fairway keystore", bytes(40), CHEAP))
+    opened = Keystore.open(path, CANARY)
+    assert opened.wallet().key == Signer.of(derive_seed(root, "wallet")).key
+    assert opened.channel(b"s").key == Signer.of(derive_seed(root, "channel", b"s")).key
+
+
+def test_a_kind_of_a_later_version_is_named_as_such(path):
+    write_private(path, seal(b"\x09" + bytes(40), CANARY.encode(), "fairway keystore", bytes(40), CHEAP))
+    assert refusal(lambda: Keystore.open(path, CANARY)) == "keystore.version"

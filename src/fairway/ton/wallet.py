@@ -16,7 +16,10 @@ from fairway.ton.cells import Cell, to_boc
 from fairway.ton.contracts import contract_code
 from fairway.ton.messages import address_of, external_message, internal_message, state_init
 
-__all__ = ["Transfer", "Wallet"]
+__all__ = ["MAINNET", "TESTNET", "Transfer", "Wallet"]
+
+MAINNET, TESTNET = -239, -3
+"""Networks by their global ID."""
 
 MAX_TRANSFERS = 255
 
