@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from test_exit_command import served
 from toncenter_face import Face
+from typer import Context
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from fairway.chain.purse import Purse
@@ -142,3 +145,17 @@ async def test_a_venue_is_bound_to_the_live_network_that_it_is_on(tmp_path: Path
     assert refused.exit_code == 1
     assert "venue.network" in str(refused.exception)
     assert not (tmp_path / VENUE).exists()
+
+
+def test_every_command_of_the_run_book_exists_with_its_options():
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "testnet.md"
+    lines = [line[2:].split("#")[0].split() for line in guide.read_text().splitlines() if line.startswith("$ fairway ")]
+    assert len(lines) >= 8
+    for _, *words in lines:
+        command = get_command(app)
+        while isinstance(command, TyperGroup):
+            command = command.get_command(Context(command), words.pop(0))
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= options, words
+        required = {parameter.opts[0] for parameter in command.params if parameter.required}
+        assert {name for name in required if name.startswith("--")} <= set(words), words

@@ -23,6 +23,7 @@ from fairway.errors import Rejected
 from fairway.service.deploy import Charter
 from fairway.service.deploy import deploy as deploy_venue
 from fairway.service.keys import Keyring
+from fairway.ton.messages import account_address
 from fairway.ton.wallet import Wallet
 from fairway.units import parse_ton
 
@@ -34,10 +35,17 @@ Folder = Annotated[Path, typer.Option("--dir", help="The service's folder; its r
 
 
 @app.command()
-def address(folder: Folder, network: NetworkName = "testnet", passphrase_file: PassphraseFile = None) -> None:
+def address(
+    folder: Folder,
+    network: NetworkName = "testnet",
+    passphrase_file: PassphraseFile = None,
+    friendly: Annotated[bool, typer.Option(help="In the form of wallets and faucets, not bouncing.")] = False,
+) -> None:
     """Print the address of the operator's wallet, making the root seed if there is none: sealed with a passphrase."""
     keyring = Keyring.open(folder, read_passphrase(passphrase_file))
-    typer.echo(Wallet(keyring.operator().key, network_id(network)).address)
+    raw = Wallet(keyring.operator().key, network_id(network)).address
+    form = {"is_user_friendly": True, "is_bounceable": False, "is_test_only": network == "testnet"}
+    typer.echo(account_address(raw).to_str(**form) if friendly else raw)
 
 
 @app.command()
