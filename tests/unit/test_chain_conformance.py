@@ -15,14 +15,14 @@ from fairway.chain.forks import ForkingChain
 from fairway.chain.interface import DevelopmentChain
 from fairway.chain.live import LiveChain
 from fairway.chain.local import LocalChain
-from fairway.chain.network import MAINNET, Network
+from fairway.chain.network import Network
 from fairway.chain.remote import RemoteChain
 from fairway.chain.router import Router
 from fairway.chain.server import serve
 from fairway.chain.toncenter import TonCenter
 from fairway.crypto.keys import public_key, sign
 from fairway.errors import InvalidMessage, Rejected, Unavailable
-from fairway.ton.wallet import Transfer, Wallet
+from fairway.ton.wallet import MAINNET, Transfer, Wallet
 
 SEED = b"w" * 32
 WALLET = Wallet(public_key(SEED), -239)

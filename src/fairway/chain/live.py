@@ -1,7 +1,7 @@
 """LiveChain: a TON network that is not ours, through servers that need not be believed.
 
 - A server may be on another network: the configuration says which, and nothing is done before it was looked at.
-- A server may lag behind another: every answer names its masterchain block, and one older than was seen is no answer.
+- A server may lag behind another of its kind: every answer names its masterchain block; one older than seen is none.
 - A server may leave out or make up transactions: a history is followed from the account's state, hash by hash.
 - A get method runs here, over the account's state, so nobody needs to be believed about what it says.
 
@@ -70,7 +70,8 @@ class LiveChain:
         self._poll_s = poll_s
         self._head_s = head_s
         self._tvm = TonpyTvm()
-        self._seen: tuple[int, int] = 0, 0
+        self._seen: dict[Reads, int] = {}
+        self._time = 0
         self._looked_at = float("-inf")
         self._network: Network | None = None
         self._beginning = asyncio.Lock()
@@ -122,7 +123,7 @@ class LiveChain:
         if time.monotonic() - self._looked_at >= self._head_s:
             await self._fresh(CONFIG_ACCOUNT, self._center)
             self._looked_at = time.monotonic()
-        return self._seen[1]
+        return self._time
 
     async def send_external(self, message: bytes) -> None:
         """See `Chain`."""
@@ -163,24 +164,27 @@ class LiveChain:
     # Reading
 
     async def _fresh(self, address: str, source: Reads | None = None) -> Reading:
-        """The account as of a block no older than any we have seen, and not long past."""
+        """The account as of a block no older than any that this source has shown, and not long past."""
+        source = source or self._reads
         for attempt in range(LOOKS):
             if attempt:
                 await asyncio.sleep(LOOK_AGAIN_S * self._poll_s / POLL_S)
-            reading = await (source or self._reads).account(address)
-            if reading.seqno >= self._seen[0]:
-                return self._note(reading)
-        raise Unavailable("chain.stale", "the server has fallen behind what it, or another, showed before")
+            reading = await source.account(address)
+            if reading.seqno >= self._seen.get(source, 0):
+                self._note_time(reading)
+                self._seen[source] = reading.seqno
+                return reading
+        raise Unavailable("chain.stale", "the server has fallen behind what was shown before")
 
-    def _note(self, reading: Reading) -> Reading:
-        at = self._seen[1] if reading.at is None else max(reading.at, self._seen[1])
-        late_s = int(self._clock()) - at
-        if reading.at is not None and late_s > STALE_S:
+    def _note_time(self, reading: Reading) -> None:
+        if reading.at is None:
+            return
+        late_s = int(self._clock()) - reading.at
+        if late_s > STALE_S:
             raise Unavailable(
                 "chain.stale", f"the server's newest block is {late_s} s behind this machine's clock", late_s=late_s
             )
-        self._seen = reading.seqno, at
-        return reading
+        self._time = max(self._time, reading.at)
 
     async def _follow(self, reading: Reading, after_lt: int, limit: int = 100) -> tuple[Transaction, ...]:
         """Walk back from the newest transaction to `after_lt`; the oldest `limit` of the way, oldest first."""

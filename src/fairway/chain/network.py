@@ -8,9 +8,8 @@ from pytoniq_core import HashMap
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import Slice, from_boc
 
-__all__ = ["MAINNET", "TESTNET", "Network", "read_network"]
+__all__ = ["Network", "read_network"]
 
-MAINNET, TESTNET = -239, -3
 GLOBAL_VERSION, GLOBAL_ID = 8, 19
 CONFIG_KEY_BITS = 32
 CAPABILITIES_TAG = 0xC4

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from fairway.chain.interface import Chain
-from fairway.chain.network import MAINNET, TESTNET
 from fairway.chain.remote import RemoteChain
 from fairway.errors import Rejected, Unavailable
+from fairway.ton.wallet import MAINNET, TESTNET
 
 __all__ = ["NETWORKS", "ChainAt", "OpenChain", "make_chain"]
 

@@ -18,6 +18,7 @@ from fairway.client.keystore import Keystore
 from fairway.client.session import Venue
 from fairway.client.store import Store
 from fairway.client.user import User
+from fairway.ton.address import Address
 from fairway.units import format_ton, parse_ton
 
 __all__ = ["deposit"]
@@ -28,7 +29,7 @@ def deposit(
     keystore: Annotated[Path, typer.Option(help="The user's keystore.", exists=True, dir_okay=False)],
     record: Annotated[Path, typer.Option(help="The user's record; made if there is none. Keep it.", dir_okay=False)],
     service: Annotated[str, typer.Option(help="The service's WebSocket: wss://…/v1/ws.")],
-    vault: Annotated[str, typer.Option(help="The vault's raw address, from somebody you trust.")],
+    vault: Annotated[str, typer.Option(help="The vault's address, from somebody you trust.")],
     where: WhichChain,
     network: NetworkName = "testnet",
     key_file: KeyFile = None,
@@ -40,7 +41,10 @@ def deposit(
     """
     nano = parse_ton(amount)
     opened = Keystore.open(keystore, typer.prompt("Passphrase", hide_input=True))
-    at, venue = ChainAt(where, key_file, lite_servers), Venue.at(service, network_id(network), vault)
+    at, venue = (
+        ChainAt(where, key_file, lite_servers),
+        Venue.at(service, network_id(network), str(Address.parse(vault))),
+    )
     with closing(Store(record)) as store:
         channel_id, held = asyncio.run(_deposited(at, venue, store, opened, nano))
     typer.echo(f"channel {channel_id.hex()}")

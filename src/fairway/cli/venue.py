@@ -23,8 +23,8 @@ from fairway.errors import Rejected
 from fairway.service.deploy import Charter
 from fairway.service.deploy import deploy as deploy_venue
 from fairway.service.keys import Keyring
-from fairway.ton.messages import account_address
-from fairway.ton.wallet import Wallet
+from fairway.ton.address import Address
+from fairway.ton.wallet import TESTNET, Wallet
 from fairway.units import parse_ton
 
 __all__ = ["app"]
@@ -44,8 +44,8 @@ def address(
     """Print the address of the operator's wallet, making the root seed if there is none: sealed with a passphrase."""
     keyring = Keyring.open(folder, read_passphrase(passphrase_file))
     raw = Wallet(keyring.operator().key, network_id(network)).address
-    form = {"is_user_friendly": True, "is_bounceable": False, "is_test_only": network == "testnet"}
-    typer.echo(account_address(raw).to_str(**form) if friendly else raw)
+    testnet = network_id(network) == TESTNET
+    typer.echo(Address.parse(raw).friendly(bounceable=False, testnet=testnet) if friendly else raw)
 
 
 @app.command()
