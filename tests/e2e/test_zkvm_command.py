@@ -227,7 +227,24 @@ def test_a_deployed_transaction_is_printed_and_its_proof_verified():
     assert "proof." in refused("tx", raw[:memo] + "00" * 32 + raw[memo + 64 :])
 
 
+def test_a_transaction_of_the_zkvm_is_printed_and_verified():
+    recorded = json.loads((VECTORS / "zkvm-transaction.json").read_text())
+    raw = recorded["transaction"]
+    out = printed("tx", "-", "--dialect", "zkvm", given=raw)
+    assert f"valid         {recorded['txid']}\n" in out
+    did = [line.split()[0] for line in out.partition("\n\n")[2].splitlines()]
+    assert did == ["valid", "time", "input", "issue", "output", "output", "log", "signed", "signed"]
+    spoilt = raw[:16] + "01" + raw[18:]
+    assert "proof." in refused("tx", "-", "--dialect", "zkvm", given=spoilt)
+    assert "bincode.truncated" in refused("tx", "-", "--dialect", "zkvm", given=raw[:-2])
+    assert "zkvm.trailing" in refused("tx", "-", "--dialect", "zkvm", given=raw + "00")
+
+
 @pytest.mark.parametrize(("arguments", "given", "code"), [
+    (["check", "-"], "program:1:02\neval", "zkvm.dynamic"),
+    (["check", "-"], "push:a commit dup:0 borrow drop", "zkvm.not_droppable"),
+    (["check", "-"], "push:a commit push:p output:1", "zkvm.not_portable"),
+    (["check", "-"], "push:p cloak:0:1", "zkvm.underflow"),
     (["check", "no-such-file"], "", "zkvm.file"),
     (["check", "."], "", "zkvm.file"),
     (["check", "a\0b"], "", "zkvm.file"),

@@ -1,5 +1,10 @@
 """Reading programs: as formulas, and with a lint that names what they leave open."""
 
+import json
+import re
+from pathlib import Path
+
+import pytest
 from settlement_cases import CASES
 from test_zkvm_seed import EARN, corrected
 
@@ -9,7 +14,12 @@ from fairway.zkvm.assembler import parse
 from fairway.zkvm.formula import formulas
 from fairway.zkvm.lint import lint
 from fairway.zkvm.op import Dialect
-from fairway.zkvm.program import decode
+from fairway.zkvm.program import decode, push
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+DEPLOYED = {each["tag"]: each["hex"] for each in json.loads((VECTORS / "zkos-bytecodes.json").read_text())["programs"]}
+PAGE = (Path(__file__).parents[2] / "docs/spec/zkvm.md").read_text()
+KNOWN = re.findall(r"^\| (\w+) \| (\d+) \| `(.*)` \| (.*) \|$", PAGE, re.MULTILINE)
 
 
 def found(text: str) -> set[tuple[str, str]]:
@@ -68,3 +78,31 @@ def test_the_lint_finds_planted_bugs():
     )
     assert ("cancels", "n") not in found("push:X commit expr push:n scalar eq verify")
     assert ("unbounded", "X") not in found("push:X commit expr range push:n scalar eq verify")
+
+
+def summary(findings) -> str:
+    codes = dict.fromkeys(code for code, _ in findings)
+    order = {code: sorted((name for each, name in findings if each == code), key=_natural) for code in codes}
+    return "; ".join(f"{code} {' '.join(names)}" for code, names in sorted(order.items()))
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return len(name), name
+
+
+def known(tag: str, count: int):
+    if tag in DEPLOYED:
+        return decode(bytes.fromhex(DEPLOYED[tag]), Dialect.ZKOS), [f"x{index}" for index in range(count)]
+    return builder.build(corrected() if tag == "Liquidations" else EARN), []
+
+
+def test_the_page_lists_every_known_program():
+    assert {tag for tag, *_ in KNOWN} == {*DEPLOYED, "Liquidations", "Earn"}
+
+
+@pytest.mark.parametrize("row", KNOWN, ids=[tag for tag, *_ in KNOWN])
+def test_the_page_says_what_each_known_program_demands_and_leaves_open(row):
+    tag, count, demand, findings = row
+    instructions, inputs = known(tag, int(count))
+    assert formulas(instructions, inputs) == [demand]
+    assert summary(lint([*map(push, inputs), *instructions])) == findings

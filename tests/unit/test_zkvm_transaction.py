@@ -82,7 +82,7 @@ def test_what_is_issued_is_cloaked_locked_and_verified_and_its_output_can_be_cla
     assert [key for key, _ in effects.signers] == [KEY[ALICE], KEY[ISSUER]]
     to_bob, to_alice = (entry for entry in effects.log if isinstance(entry, txlog.Output))
     left = contracts.decode(to_alice.structure)
-    assert left.identity() == to_alice.identity
+    assert left.identity == to_alice.identity
     assert left.predicate == KEY[ALICE]
     claim = """
     push:first input signtx
@@ -304,7 +304,7 @@ def test_a_key_delegates_to_a_program_for_one_contract_or_one_tag(op):
 
     first, second = Contract(b"c" * 32, KEY[BOB], (String(b"t"),)), Contract(b"d" * 32, KEY[BOB], (String(b"t"),))
     transcript = Transcript(b"ZkVM." + op.encode())
-    transcript.append(*((b"contract", first.identity()) if op == "signid" else (b"tag", b"t")))
+    transcript.append(*((b"contract", first.identity) if op == "signid" else (b"tag", b"t")))
     transcript.append(b"prog", DELEGATED)
     signature = schnorr.sign(transcript, BOB, ENTROPY)
     assert transaction.verify(spend(first.anchor, b"t", signature))

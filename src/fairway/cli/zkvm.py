@@ -20,9 +20,11 @@ from fairway.cli.zkvm_source import Listing, content_of, hex_of, listing
 from fairway.crypto.scalars import to_bytes
 from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Unavailable
 from fairway.zkvm import assembler, formula, program, tx, verifier
+from fairway.zkvm import transaction as zkvm_transaction
 from fairway.zkvm.lint import lint as findings_in
 from fairway.zkvm.op import Dialect
 from fairway.zkvm.program import Instruction
+from fairway.zkvm.txlog import Output
 from fairway.zkvm.types import Type
 
 __all__ = ["app"]
@@ -183,8 +185,11 @@ def verify(file: Text, dialect: InDialect = Dialect.ZKVM) -> None:
 
 
 @app.command("tx")
-def transaction(source: Source) -> None:
-    """Print a script transaction of ZkOS, and verify the proof in it."""
+def transaction(source: Source, dialect: InDialect = Dialect.ZKOS) -> None:
+    """Print a transaction and verify it: a script transaction of ZkOS, or with `--dialect zkvm` one of the ZkVM."""
+    if dialect is Dialect.ZKVM:
+        _verify_transaction(hex_of(content_of(source)))
+        return
     decoded = tx.decode(hex_of(content_of(source)))
     for line in _described(decoded, ""):
         typer.echo(line)
@@ -197,8 +202,32 @@ def transaction(source: Source) -> None:
     _say_valid(claim.instructions, names)
 
 
+def _verify_transaction(encoded: bytes) -> None:
+    """Print what a transaction of the ZkVM does, and fail unless its signature and proof hold."""
+    decoded = zkvm_transaction.decode(encoded)
+    typer.echo(assembler.disassemble(decoded.program, Dialect.ZKVM))
+    typer.echo("")
+    effects = zkvm_transaction.verify(decoded)
+    typer.echo(f"{'valid':<12}  {effects.txid.hex()}")
+    typer.echo(f"{'time':<12}  {effects.header.mintime} to {effects.header.maxtime} ms")
+    for entry in effects.log:
+        values = " ".join(
+            str(value) if isinstance(value, int) else value.hex()
+            for value in entry[: 1 if isinstance(entry, Output) else None]
+        )
+        typer.echo(f"{type(entry).__name__.lower():<12}  {values}")
+    for key, contract in effects.signers:
+        typer.echo(f"{'signed':<12}  {contract.hex()} by {key.hex()}")
+
+
 def _say_valid(instructions: Sequence[Instruction], inputs: Sequence[str] = ()) -> None:
-    for index, line in enumerate(formula.formulas(instructions, inputs)):
+    try:
+        lines = formula.formulas(instructions, inputs)
+    except InvalidMessage as error:
+        if error.code != "zkvm.dynamic":
+            raise
+        lines = ["its formulas are known only when it runs"]
+    for index, line in enumerate(lines):
         typer.echo(f"{'' if index else 'valid':<12}  {line}")
 
 

@@ -17,8 +17,10 @@ FLAG_I, FLAG_A, FLAG_C, FLAG_M = 1, 2, 4, 16
 LANE = 2**64 - 1
 ROTATIONS: Final = (0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14)
 MOVES: Final = tuple(
-    (x + 5 * y, x, ROTATIONS[x + 5 * y], y + 5 * ((2 * x + 3 * y) % 5)) for x in range(5) for y in range(5)
+    (x + 5 * y, x, ROTATIONS[x + 5 * y], 64 - ROTATIONS[x + 5 * y])
+    for _, x, y in sorted((y + 5 * ((2 * x + 3 * y) % 5), x, y) for x in range(5) for y in range(5))
 )
+"""Where each lane comes from, in the order of where it goes: source, column, rotation to the left and to the right."""
 ROWS: Final = tuple((i, i - i % 5 + (i + 1) % 5, i - i % 5 + (i + 2) % 5) for i in range(25))
 
 
@@ -89,9 +91,14 @@ class Transcript:
             self._run()
 
     def _absorb(self, data: bytes) -> None:
-        for byte in data:
-            self._state[self._position] ^= byte
-            self._advance()
+        while data:
+            part, data = data[: RATE - self._position], data[RATE - self._position :]
+            end = self._position + len(part)
+            mixed = int.from_bytes(self._state[self._position : end]) ^ int.from_bytes(part)
+            self._state[self._position : end] = mixed.to_bytes(len(part))
+            self._position = end
+            if end == RATE:
+                self._run()
 
     def _advance(self) -> None:
         self._position += 1
@@ -109,13 +116,16 @@ class Transcript:
 def _permute(state: bytearray) -> None:
     """Keccak-f[1600], in place."""
     a = [int.from_bytes(state[8 * i : 8 * i + 8], "little") for i in range(25)]
-    b = [0] * 25
     for constant in ROUND_CONSTANTS:
-        c = [a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20] for x in range(5)]
-        d = [c[x - 1] ^ ((c[x - 4] << 1 | c[x - 4] >> 63) & LANE) for x in range(5)]
-        for source, column, by, target in MOVES:
-            lane = a[source] ^ d[column]
-            b[target] = (lane << by | lane >> (64 - by)) & LANE
+        v, w, x, y, z = (a[i] ^ a[i + 5] ^ a[i + 10] ^ a[i + 15] ^ a[i + 20] for i in range(5))
+        d = (
+            z ^ (w << 1 | w >> 63),
+            v ^ (x << 1 | x >> 63),
+            w ^ (y << 1 | y >> 63),
+            x ^ (z << 1 | z >> 63),
+            y ^ (v << 1 | v >> 63),
+        )
+        b = [((lane := (a[i] ^ d[column]) & LANE) << left | lane >> right) & LANE for i, column, left, right in MOVES]
         a = [b[i] ^ (~b[j] & b[k]) for i, j, k in ROWS]
         a[0] ^= constant
     state[:] = b"".join(lane.to_bytes(8, "little") for lane in a)

@@ -9,6 +9,7 @@ both and an anchor that no other contract has, so that a signature for one contr
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fairway.crypto.merlin import Transcript
@@ -51,22 +52,30 @@ class WideValue(NamedTuple):
 Portable = String | Program | Value
 
 
-class Contract(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Contract:
     """What is locked, by whom, and what makes it unlike any other."""
 
     anchor: bytes
     predicate: bytes
     payload: tuple[Portable, ...]
+    _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
+    @property
     def identity(self) -> bytes:
-        """The contract's identity, 32 bytes."""
+        """The contract's identity, 32 bytes; computed once."""
+        if not self._identity:
+            object.__setattr__(self, "_identity", self._hashed())
+        return self._identity
+
+    def _hashed(self) -> bytes:
         transcript = Transcript(b"ZkVM.contractid")
         transcript.append(b"anchor", self.anchor)
         transcript.append(b"predicate", self.predicate)
         transcript.append(b"k", _le32(len(self.payload)))
         for item in self.payload:
-            for label, field in _fields(item):
-                transcript.append(label, field)
+            for label, content in _fields(item):
+                transcript.append(label, content)
         return transcript.challenge(b"id")
 
 
@@ -79,8 +88,8 @@ def ratcheted(identity: bytes) -> bytes:
 
 def encode(contract: Contract) -> bytes:
     """The output structure that `input` takes."""
-    fields = [field for item in contract.payload for _, field in _fields(item)]
-    return b"".join((contract.anchor, contract.predicate, _le32(len(contract.payload)), *fields))
+    contents = [content for item in contract.payload for _, content in _fields(item)]
+    return b"".join((contract.anchor, contract.predicate, _le32(len(contract.payload)), *contents))
 
 
 def decode(encoded: bytes) -> Contract:

@@ -106,7 +106,7 @@ def _fee(state: State, _: object) -> None:
 def _input(state: State, _: object) -> None:
     """String → contract."""
     claimed = contracts.decode(state.pop(String).content)
-    identity = claimed.identity()
+    identity = claimed.identity
     state.record(txlog.Input(identity))
     state.anchor = contracts.ratcheted(identity)
     state.push(claimed)
@@ -115,7 +115,7 @@ def _input(state: State, _: object) -> None:
 def _output(state: State, operand: object) -> None:
     """Items string → ø."""
     made = _locked(state, index_of(operand))
-    state.record(txlog.Output(made.identity(), contracts.encode(made)))
+    state.record(txlog.Output(made.identity, contracts.encode(made)))
 
 
 def _contract(state: State, operand: object) -> None:
@@ -147,13 +147,13 @@ def _signtx(state: State, _: object) -> None:
     """Contract → payload; its key must sign the transaction."""
     state.header()
     opened = state.pop(Contract)
-    state.signers.append((opened.predicate, opened.identity()))
+    state.signers.append((opened.predicate, opened.identity))
     state.stack += opened.payload
 
 
 def _signid(state: State, _: object) -> None:
     """Contract program string → payload, and what the program makes of it; signed for this contract."""
-    _delegated(state, b"ZkVM.signid", lambda opened: (b"contract", opened.identity()))
+    _delegated(state, b"ZkVM.signid", lambda opened: (b"contract", opened.identity))
 
 
 def _signtag(state: State, _: object) -> None:

@@ -1,6 +1,6 @@
 """A lint for programs that demand less than they seem to.
 
-    unused     a committed value or an allocated wire stands in no constraint, product or range
+    unused     a committed value, an allocated wire or a cleartext name stands in no constraint, product or range
     unbounded  a committed value is in no range: modulo the group order it may be "negative"
     cancels    a cleartext name scales whole constraints only, so that every value but zero says the same
 
@@ -84,9 +84,10 @@ def lint(template: Sequence[Instruction]) -> list[Finding]:
         *(Finding("unused", f"w{i}") for i, wire in enumerate(tape.wires) if wire not in tape.used()),
         *(Finding("unbounded", name) for name in committed if name not in ranged),
         *(
-            Finding("cancels", name)
+            Finding("unused" if other.encoded() == tape.encoded() else "cancels", name)
             for name in names
-            if name not in committed and _says_the_same(tape, _recorded(template, values | {name: to_bytes(5**40)})[0])
+            if name not in committed
+            and _says_the_same(tape, other := _recorded(template, values | {name: to_bytes(5**40)})[0])
         ),
     ]
 

@@ -174,5 +174,5 @@ class State:
         if self.anchor is None:
             raise InvalidMessage("zkvm.anchor", "nothing was claimed yet that makes a contract unique")
         contract = Contract(self.anchor, predicate, payload)
-        self.anchor = contract.identity()
+        self.anchor = contract.identity
         return contract
