@@ -27,7 +27,7 @@ from fairway.errors import Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.units import format_ton
 
-__all__ = ["leave"]
+__all__ = ["channel_of", "leave"]
 
 POLL_S = 2.0
 
@@ -53,7 +53,7 @@ def leave(
     """
     opened = Keystore.open(keystore, typer.prompt("Passphrase", hide_input=True))
     with closing(Store(record)) as store:
-        channel_id = _channel(store, channel)
+        channel_id = channel_of(store, channel)
         typer.echo(f"channel {channel_id.hex()}")
         at = ChainAt(where, key_file, lite_servers)
         left = asyncio.run(_leave(opened, store, channel_id, at, rounds, wait=wait, advance=advance))
@@ -65,7 +65,8 @@ def leave(
         typer.echo(f"waiting   {format_ton(left.waiting)} TON of gains wait in the vault for what others lose")
 
 
-def _channel(store: Store, named: str | None) -> bytes:
+def channel_of(store: Store, named: str | None) -> bytes:
+    """The channel whose ID is `named` in hex, or the newest of the record."""
     known = store.channels()
     if not known:
         raise Unavailable("exit.record", "there is no channel in this record", path=str(store.path))

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from fairway.cli.connect import connect
 from fairway.client.keystore import Keystore, new_words, write_private
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
@@ -26,6 +27,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+
+app.command()(connect)
 
 LINE = 6
 ASKED_WORDS = 2

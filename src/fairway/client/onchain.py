@@ -16,6 +16,7 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
+from fairway.client.opening import begin, register, wrap
 from fairway.client.sentry import MARGIN, see
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
@@ -27,7 +28,7 @@ from fairway.ton.messages import address_of
 from fairway.ton.vault_views import AccountView, read_account
 from fairway.ton.wallet import Transfer
 
-__all__ = ["OnChain"]
+__all__ = ["OnChain", "account_of"]
 
 T = TypeVar("T")
 
@@ -59,30 +60,27 @@ class OnChain:
 
     async def account(self) -> AccountView | None:
         """The channel in the vault; None before it is registered."""
-        return read_account(await self._chain.run_get(self.vault, "get_account", (int.from_bytes(self.name),)))
+        return await account_of(self._chain, self.vault, self.name)
 
     # Opening
 
     async def prepare(self) -> None:
         """Register the channel and let its contract begin; money is nowhere yet."""
-        opened, welcome = self._side.replica.opened, self._side.replica.welcome
+        opened = self._side.replica.opened
         if opened.payout != self._purse.address:
             raise Rejected("onchain.payout", "the channel pays out to another wallet", payout=opened.payout)
         if await self.account() is None:
-            body = vault.open_channel(opened.key_a, welcome.key_b, opened.salt, *self._side.consents())
-            await self._purse.send(Transfer(self.vault, vault.OPEN_VALUE, body))
+            await self._purse.send(register(self._side))
             await self._until(self.vault, self.account)
         if await self.channel() is None:
-            body = codec.encode(self._side.tell(codec.Init(self._side.setup.channel_id)))
-            await self._purse.send(Transfer(self.address, welcome.storage_fee + MARGIN, body, init=self._init))
+            await self._purse.send(begin(self._side))
         await self._until(self.vault, self._ready)
 
     async def deposit(self, nano: int) -> event.Funded:
         """Prepare the channel and wrap `nano` into it, unless that is done; what the chain then shows."""
         await self.prepare()
         if not await self._deposited():
-            body = vault.wrap(self.name, nano)
-            await self._purse.send(Transfer(self.vault, nano + vault.WRAP_VALUE, body))
+            await self._purse.send(wrap(self._side, nano))
         return await self.funded()
 
     async def funded(self) -> event.Funded:
@@ -184,3 +182,8 @@ class OnChain:
             raise Unavailable(
                 "onchain.silence", "the chain does not show what was to happen", address=address
             ) from None
+
+
+async def account_of(chain: Chain, where: str, name: bytes) -> AccountView | None:
+    """The channel `name` in the vault at `where`; None before it is registered."""
+    return read_account(await chain.run_get(where, "get_account", (int.from_bytes(name),)))

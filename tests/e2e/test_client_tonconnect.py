@@ -1,0 +1,126 @@
+"""A channel opened and paid into by a wallet that is kept elsewhere, through what TON Connect would show it."""
+
+import asyncio
+import json
+from base64 import b64decode
+from contextlib import asynccontextmanager
+
+import pytest
+from client_stage import NETWORK
+from onchain_stage import market, rich
+from test_exit_command import served
+from typer.testing import CliRunner
+
+from fairway.chain.purse import Purse
+from fairway.cli.app import app
+from fairway.client.opening import begin, register, wrap
+from fairway.client.tonconnect import link, opening, request
+from fairway.crypto import keys
+from fairway.crypto.keys import Signer
+from fairway.crypto.sealed import Cost
+from fairway.errors import Rejected, Unavailable
+from fairway.ton.address import Address
+from fairway.ton.cells import from_boc
+from fairway.ton.wallet import Transfer
+from fairway.units import TON
+
+PASSPHRASE = "a passphrase"
+
+
+class WalletApp:
+    """Somebody else's wallet: knows the request's JSON and its own key, nothing of ours."""
+
+    def __init__(self, chain):
+        self.purse = Purse(chain, Signer.of(keys.derive_seed(b"app", "wallet")), NETWORK)
+
+    async def approve(self, text):
+        asked = json.loads(text)
+        assert (asked["from"], asked["network"]) == (self.purse.address, str(NETWORK))
+        assert len(asked["messages"]) <= 4
+        await self.purse.send(*map(transfer, asked["messages"]))
+
+
+def transfer(message):
+    body, init = (message.get(name) and from_boc(b64decode(message[name])) for name in ("payload", "stateInit"))
+    return Transfer(str(Address.parse(message["address"])), int(message["amount"]), body, init=init)
+
+
+@asynccontextmanager
+async def agreed(folder):
+    """A chain, a wallet app with 1,000 TON, and a user whose channel pays out to it, granted and not on chain."""
+    async with market(folder) as (chain, service):
+        wallet, person = WalletApp(chain), await rich(chain, service, "alice")
+        await chain.fund(wallet.purse.address, 1_000 * TON)
+        async with person.at_work() as alice:
+            await alice.session.open(wallet.purse.address)
+            yield chain, wallet, person, alice.onchain
+
+
+async def missing(onchain):
+    return opening(onchain._side, await onchain.account(), await onchain.channel(), 100 * TON)
+
+
+async def test_two_requests_open_a_channel_and_the_deposit_arrives_on_both_sides(tmp_path):
+    async with agreed(tmp_path) as (chain, wallet, _, onchain):
+        side = onchain._side
+        first = await missing(onchain)
+        assert [each.init is not None for each in first] == [False, True]
+        await wallet.approve(json.dumps(request(side, first, await chain.now() + 60)))
+        second = await missing(onchain)
+        assert len(second) == 1
+        await wallet.approve(json.dumps(request(side, second, await chain.now() + 60)))
+        view = await onchain.channel()
+        assert (view.deposit_a, view.deposit_b) == (100 * TON, 1_000 * TON)
+        assert await missing(onchain) == []
+        assert 898 * TON < await wallet.purse.balance() < 900 * TON
+
+
+async def test_a_wrap_in_the_first_request_overtakes_the_vaults_word_and_comes_back(tmp_path):
+    async with agreed(tmp_path) as (chain, wallet, _, onchain):
+        side = onchain._side
+        await wallet.purse.send(register(side), begin(side), wrap(side, 100 * TON))
+        assert 817 in [each.exit_code for each in await chain.transactions(onchain.vault)]
+        assert not (await onchain.channel()).deposit_a
+        assert await wallet.purse.balance() > 998 * TON
+        assert len(await missing(onchain)) == 1, "nothing is lost: the wrap is sent again"
+
+
+async def test_a_registered_channel_only_begins_and_one_the_vault_has_not_heard_of_waits(tmp_path):
+    async with agreed(tmp_path) as (_, wallet, _, onchain):
+        side = onchain._side
+        await wallet.purse.send(register(side))
+        (only,) = await missing(onchain)
+        assert only.init is not None
+        unheard = await onchain.account()
+        await wallet.purse.send(only)
+        with pytest.raises(Unavailable, match=r"tonconnect\.unready"):
+            opening(side, unheard, await onchain.channel(), TON)
+
+
+async def test_a_request_carries_what_every_wallet_takes_and_a_link_carries_one(tmp_path):
+    async with agreed(tmp_path) as (_, _, _, onchain):
+        side = onchain._side
+        with pytest.raises(Rejected, match=r"tonconnect\.messages"):
+            request(side, [wrap(side, TON)] * 5, 0)
+        shown = link(wrap(side, TON), testnet=True)
+        assert shown.startswith(f"ton://transfer/{Address.parse(side.replica.welcome.vault).friendly(testnet=True)}?")
+        assert "amount=1250000000&bin=" in shown
+
+
+async def test_the_command_prints_the_request_that_is_next(tmp_path):
+    async with agreed(tmp_path) as (chain, wallet, person, onchain), served(chain) as url:
+        person.keystore.save(tmp_path / "key", PASSPHRASE, Cost(1, 8192))
+
+        async def connect():
+            arguments = ["wallet", "connect", str(tmp_path / "key"), "--record", str(person.path)]
+            arguments += ["--chain", url, "--amount", "100", "--json"]
+            done = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=f"{PASSPHRASE}\n")
+            assert done.exit_code == 0, done.output
+            return done.stdout
+
+        for messages in (2, 1):
+            asked = await connect()
+            assert len(json.loads(asked)["messages"]) == messages
+            await wallet.approve(asked)
+        assert (await onchain.channel()).deposit_a == 100 * TON
+        assert json.loads(await connect()) is None
