@@ -44,7 +44,7 @@ NEWEST = half_a(NEWEST_A, body(8)), half_b(NEWEST_B, NEWEST_A)
 STALE = half_a(body(3)), half_b(body(3, 2 * TON))
 EXTRA = 100
 PAGE = Path(__file__).parents[2] / "docs/spec/contracts.md"
-CHECKED = {"init", "top-up", "challenge", "settle, a constant"}
+CHECKED = {"init", "top-up", "challenge", "finish", "settle, a constant"}
 """What costs more in some currency, for what it checks besides; the page says what."""
 CEILINGS = {"unsigned challenge": 16_000, "settle, a position": 25_000, "settle, an order": 29_000}
 

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from channel_stage import CHANNEL, TON, WALLET_A, WALLET_B, Stage, both, signed
+from channel_stage import (
+    CHANNEL,
+    QUARANTINE_S,
+    SETTLING_S,
+    TON,
+    WALLET_A,
+    WALLET_B,
+    Stage,
+    body,
+    both,
+    half_a,
+    half_b,
+    signed,
+)
+from evidence import inputs, proof
+from test_channel_contract_settle import plain
 
 from fairway.chain.interface import Message, Transaction
-from fairway.channel.codec import Close, Commit, Init, TopUp, encode
+from fairway.channel.codec import Close, Closed, Commit, Init, Settle, TopUp, decode, encode
+from fairway.channel.conditionals import Conditionals
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Cell, from_boc
 
@@ -26,6 +42,12 @@ def transfer(message: Message) -> tuple[int, str]:
     amount = fields.load_coins()
     destination = fields.load_address()
     return amount, f"{destination.wc}:{destination.hash_part.hex()}"
+
+
+def note(message: Message) -> Cell:
+    """What a jetton transfer carries for its receiver, where that stands in a cell of its own."""
+    (payload,) = from_boc(message.body).refs
+    return payload
 
 
 def take(wallet: str) -> Cell:
@@ -122,6 +144,23 @@ def test_a_close_sends_both_shares_through_the_wallet(stage: Stage):
     closed = stage.tell(both(Close(CHANNEL, 3 * TON, 0, 1, 1)))
     assert closed.result_code == 0
     assert [transfer(message) for message in closed.outgoing] == [(103 * TON, WALLET_B), (7 * TON, WALLET_A)]
+
+
+def test_a_note_about_the_largest_sums_still_goes_out(stage: Stage):
+    """Amount and note would not fit into one cell: a promise too large to be told must not lock the money in."""
+    vast = 1 << 95
+    promise = Conditionals([(1, plain(vast // 2))])
+    for is_a in (True, False):
+        says(stage, UNITS, notify(vast, encode(TopUp(is_a))))
+    stage.start(half_a(body(9, 0, promise)), half_b(body(9)), by_a=True)
+    stage.router.advance(QUARANTINE_S + 1)
+    claimed = Settle(CHANNEL, inputs({1: Builder().end_cell()}), proof(promise))
+    assert stage.tell(signed(claimed, by_a=False)).exit_code == 0
+    stage.router.advance(SETTLING_S)
+    finished = stage.finish()
+    assert (finished.exit_code, finished.result_code) == (0, 0)
+    assert [transfer(message)[0] for message in finished.outgoing] == [vast + vast // 2, vast // 2]
+    assert [decode(note(message)) for message in finished.outgoing] == [Closed(CHANNEL, vast // 2)] * 2
 
 
 def test_a_withdrawal_pays_its_own_way(stage: Stage):

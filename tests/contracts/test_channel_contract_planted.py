@@ -171,6 +171,13 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
         lambda: jetton.test_ton_that_is_left_goes_to_the_sender_or_where_his_word_asks(jetton.ready()),
     ),
     (
+        "a note has to fit behind its transfer",
+        MONEY,
+        "note.bitsCount() > SHORT_NOTE_BITS",
+        "false",
+        lambda: jetton.test_a_note_about_the_largest_sums_still_goes_out(jetton.ready()),
+    ),
+    (
         "any wallet will do",
         MONEY,
         "(wallet == null) || (wallet != sender)",
