@@ -118,18 +118,25 @@ def test_no_history_lets_a_cheater_gain(seed):
     check_theorem(seed)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_an_honest_start_is_never_fined_and_keeps_its_own_half(seed):
-    history = History(seed)
+def check_honest_start(seed):
+    history, moves = History(seed), 0
     for side, other in ((A, B), (B, A)):
         newest = (history.halves[A][-1], history.halves[B][-1])
         opened = start(side, newest)
-        for pair in history.pairs(other):
-            after = tried(challenge, opened, other, pair)
+        pairs = list(history.pairs(other))
+        begun = [opened, *filter(None, (tried(open_challenge, opened, pair) for pair in pairs))]
+        for dispute, pair in product(begun, pairs):
+            after = tried(challenge, dispute, other, pair)
             if after:
-                assert not after.fined
+                moves += 1
+                assert not after.fined, "an honest start was fined"
                 assert after.pair[other] == newest[other]
                 assert after.pair[side].seqno >= newest[other].cited
+    return moves
+
+
+def test_an_honest_start_is_never_fined_and_keeps_its_own_half():
+    assert over(30, check_honest_start) > 100
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -277,3 +284,16 @@ def test_a_contract_whose_initiator_may_choose_his_own_half_again_is_caught():
         return replace(after, pair=tuple(kept))
 
     planted(lambda m: m.setitem(globals(), "challenge", lenient))
+
+
+def test_a_contract_that_fines_by_the_half_in_quarantine_is_caught():
+    """Someone rolls an honest start back by the unsigned door, then shows what it had come with as if it were newer."""
+    real = rules.challenge
+
+    def forgetful(dispute, challenger, pair):
+        return real(replace(dispute, came_with=dispute.pair[dispute.initiator]), challenger, pair)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(globals(), "challenge", forgetful)
+        with pytest.raises(AssertionError, match="was fined"):
+            over(30, check_honest_start)
