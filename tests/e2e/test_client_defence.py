@@ -1,7 +1,5 @@
 """A close that the service begins alone with something old is answered by the user's own client."""
 
-import asyncio
-
 from client_stage import MARK, MARKET
 from defence_stage import came_home, look_until, pair_of, round_at, service_starts
 from onchain_stage import market, rich, shown
@@ -77,17 +75,22 @@ async def test_whoever_comes_back_to_a_stale_close_answers_it_before_he_leaves(t
         assert await came_home(chain, service, onchain.address) == 100 * TON + newest.half.sent + fine
 
 
-async def test_a_close_with_the_newest_pair_is_not_answered(tmp_path):
+async def test_a_close_with_the_newest_half_is_confirmed_once_and_costs_no_fine(tmp_path):
+    """He has not cited that half yet, so an older one could be brought for him in the last moment."""
     async with market(tmp_path) as (chain, service):
         people = [await rich(chain, service, name) for name in ("alice", "bob")]
         async with people[0].at_work() as alice, people[1].at_work() as bob:
             await traded(chain, service, alice, bob)
+            newest = alice.session.side.replica.channel.b.half
             await service_starts(chain, service, alice, pair_of(alice))
-            await asyncio.sleep(0.2)
-            assert not (await alice.onchain.channel()).quarantine.challenged
-            assert (
-                answer.challenge_of(await alice.onchain.channel(), alice.session.side.holding(), unsigned=False) is None
-            )
+
+            async def confirmed():
+                return (await alice.onchain.channel()).quarantine.challenged
+
+            await look_until(confirmed)
+            view = await alice.onchain.channel()
+            assert (view.quarantine.b.seqno, view.quarantine.fine) == (newest.seqno, 0)
+            assert answer.challenge_of(view, alice.session.side.holding(), unsigned=False) is None
 
 
 async def test_planted_a_client_that_answers_only_what_is_older_leaves_an_invented_half_standing(tmp_path, monkeypatch):
