@@ -352,6 +352,15 @@ def test_a_commitment_is_unblinded_to_its_value_only():
         assert refused.value.facts["index"] == 1
 
 
+@pytest.mark.parametrize("use", ["log", "push:alice contract:1 signtx drop"])
+def test_a_copied_string_cannot_be_hashed_without_end(use):
+    names = {"anchored": ANCHORED, "alice": KEY[ALICE], "long": bytes(40_000)}
+    text = "push:anchored input signtx push:long " + f"dup:0 {use} " * 20 + " drop"
+    with pytest.raises(InvalidMessage) as refused:
+        built(text, names)
+    assert refused.value.code == "zkvm.hash_bound"
+
+
 def test_fees_are_four_bytes_and_bounded_together():
     claim = "push:anchored input signtx "
     for fees, code in (("push:3:000000 fee", "zkvm.fee"), ("push:4:00000001 fee push:4:01000000 fee", "zkvm.fee")):

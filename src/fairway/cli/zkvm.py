@@ -5,26 +5,22 @@ A program is a file, `-` for standard input, or bytecode in hex. A file is in as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from fairway.cli import zkvm_claim
+from fairway.cli import zkvm_claim, zkvm_transaction
 from fairway.cli.zkvm_source import Listing, content_of, hex_of, listing
 from fairway.crypto.scalars import to_bytes
 from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Unavailable
 from fairway.zkvm import assembler, formula, program, tx, verifier
-from fairway.zkvm import transaction as zkvm_transaction
 from fairway.zkvm.lint import lint as findings_in
 from fairway.zkvm.op import Dialect
 from fairway.zkvm.program import Instruction
-from fairway.zkvm.txlog import Output
 from fairway.zkvm.types import Type
 
 __all__ = ["app"]
@@ -188,10 +184,11 @@ def verify(file: Text, dialect: InDialect = Dialect.ZKVM) -> None:
 def transaction(source: Source, dialect: InDialect = Dialect.ZKOS) -> None:
     """Print a transaction and verify it: a script transaction of ZkOS, or with `--dialect zkvm` one of the ZkVM."""
     if dialect is Dialect.ZKVM:
-        _verify_transaction(hex_of(content_of(source)))
+        for line in zkvm_transaction.verified(hex_of(content_of(source))):
+            typer.echo(line)
         return
     decoded = tx.decode(hex_of(content_of(source)))
-    for line in _described(decoded, ""):
+    for line in zkvm_transaction.described(decoded):
         typer.echo(line)
     claim = tx.claim_of(decoded)
     names = [f"x{index}" for index in range(len(claim.inputs))]
@@ -200,24 +197,6 @@ def transaction(source: Source, dialect: InDialect = Dialect.ZKOS) -> None:
     typer.echo("")
     verifier.verify(claim)
     _say_valid(claim.instructions, names)
-
-
-def _verify_transaction(encoded: bytes) -> None:
-    """Print what a transaction of the ZkVM does, and fail unless its signature and proof hold."""
-    decoded = zkvm_transaction.decode(encoded)
-    typer.echo(assembler.disassemble(decoded.program, Dialect.ZKVM))
-    typer.echo("")
-    effects = zkvm_transaction.verify(decoded)
-    typer.echo(f"{'valid':<12}  {effects.txid.hex()}")
-    typer.echo(f"{'time':<12}  {effects.header.mintime} to {effects.header.maxtime} ms")
-    for entry in effects.log:
-        values = " ".join(
-            str(value) if isinstance(value, int) else value.hex()
-            for value in entry[: 1 if isinstance(entry, Output) else None]
-        )
-        typer.echo(f"{type(entry).__name__.lower():<12}  {values}")
-    for key, contract in effects.signers:
-        typer.echo(f"{'signed':<12}  {contract.hex()} by {key.hex()}")
 
 
 def _say_valid(instructions: Sequence[Instruction], inputs: Sequence[str] = ()) -> None:
@@ -282,35 +261,3 @@ def _with_empty_names(template: Sequence[Instruction]) -> tuple[Instruction, ...
 
 def _short(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
-
-
-def _described(value: Any, indent: str) -> Iterator[str]:
-    """A dataclass as lines: fields by name, what they hold below."""
-    for field in fields(value):
-        content = getattr(value, field.name)
-        if isinstance(content, tuple) and content:
-            for index, item in enumerate(content):
-                yield from _entry(f"{field.name}[{index}]", item, indent)
-        else:
-            yield from _entry(field.name, content, indent)
-
-
-def _entry(label: str, content: Any, indent: str) -> Iterator[str]:
-    if is_dataclass(content):
-        yield f"{indent}{label}: {type(content).__name__}"
-        yield from _described(content, indent + "  ")
-    else:
-        yield f"{indent}{label}: {_plain(content)}"
-
-
-def _plain(content: Any) -> str:
-    match content:
-        case None | ():
-            return "-"
-        case bytes():
-            return content.hex()
-        case Enum():
-            return content.name.lower()
-        case str():
-            return content if content.isprintable() else repr(content)
-    return str(content)

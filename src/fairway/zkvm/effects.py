@@ -53,6 +53,7 @@ def _issue(state: State, _: object) -> None:
     metadata = state.pop(String).content
     flv = state.pop(Variable).commitment
     qty = state.pop(Variable).commitment
+    state.charge(len(metadata))
     state.absorb(flv)
     state.tape.range64(state.absorb(qty).linear())
     state.relations.append(Relation(((1, flv),), -flavor(predicate, metadata)))
@@ -105,7 +106,9 @@ def _fee(state: State, _: object) -> None:
 
 def _input(state: State, _: object) -> None:
     """String → contract."""
-    claimed = contracts.decode(state.pop(String).content)
+    structure = state.pop(String).content
+    state.charge(len(structure))
+    claimed = contracts.decode(structure)
     identity = claimed.identity
     state.record(txlog.Input(identity))
     state.anchor = contracts.ratcheted(identity)
@@ -138,6 +141,7 @@ def _call(state: State, _: object) -> None:
     program = state.pop(Program)
     proof = CallProof.decode(state.pop(String).content)
     opened = state.pop(Contract)
+    state.charge(len(program.code), 2 + len(proof.path.neighbors))
     state.relations.append(call_relation(opened.predicate, proof, program.code))
     state.stack += opened.payload
     state.enter(program)
@@ -175,8 +179,10 @@ def _delegated(state: State, label: bytes, subject: Callable[[Contract], tuple[b
     signature = state.pop(String).content
     program = state.pop(Program)
     opened = state.pop(Contract)
+    name, content = subject(opened)
+    state.charge(len(content) + len(program.code))
     transcript = Transcript(label)
-    transcript.append(*subject(opened))
+    transcript.append(name, content)
     transcript.append(b"prog", program.code)
     state.relations.append(schnorr.relation(transcript, opened.predicate, signature))
     state.stack += opened.payload

@@ -14,10 +14,10 @@ from fairway.crypto.r1cs import Tape
 from fairway.crypto.relations import Relation
 from fairway.errors import InvalidMessage
 from fairway.zkvm.constraint import Constraint, Expression
-from fairway.zkvm.contract import Contract, Portable, Value
+from fairway.zkvm.contract import Contract, Portable, Value, encode
 from fairway.zkvm.op import Dialect
 from fairway.zkvm.program import Instruction, decode
-from fairway.zkvm.txlog import Entry, Header
+from fairway.zkvm.txlog import Entry, Header, Log
 from fairway.zkvm.types import Item, Program, String, Variable, type_of
 from fairway.zkvm.zkos import Coin
 
@@ -25,6 +25,8 @@ __all__ = ["ALONE", "INSTRUCTION_BOUND", "STACK_BOUND", "Circuit", "Delegate", "
 
 INSTRUCTION_BOUND = 4096
 STACK_BOUND = 1024
+HASH_BOUND = 1 << 19
+HASH_COST = 256
 
 T = TypeVar("T", String, Program, Variable, Expression, Constraint, Value, Contract)
 
@@ -68,6 +70,7 @@ class State:
     __slots__ = (
         "_commitments",
         "_frames",
+        "_hashed",
         "_left",
         "anchor",
         "around",
@@ -93,6 +96,7 @@ class State:
         self._commitments: dict[bytes, int] = {}
         self._frames: list[Iterator[Instruction]] = []
         self._left = INSTRUCTION_BOUND
+        self._hashed = 0
 
     def flow(self, instructions: Sequence[Instruction]) -> Iterator[Instruction]:
         """The instructions in the order they run: a program that one of them enters comes before the next.
@@ -155,9 +159,19 @@ class State:
             raise InvalidMessage("zkvm.no_transaction", "the instruction needs a transaction around it")
         return self.around.header
 
+    def charge(self, length: int, times: int = 1) -> None:
+        """Count bytes that are hashed: a string that is copied may be hashed many times.
+
+        Errors: `InvalidMessage` beyond 512 KiB, at 256 bytes a hash beside what it hashes.
+        """
+        self._hashed += length + times * HASH_COST
+        if self._hashed > HASH_BOUND:
+            raise InvalidMessage("zkvm.hash_bound", "the program hashes too much", bound=HASH_BOUND)
+
     def record(self, entry: Entry) -> None:
         """Add to the transaction's log. Errors: `InvalidMessage` where there is no transaction."""
         self.header()
+        self.charge(len(entry.content) if isinstance(entry, Log) else 0)
         self.log.append(entry)
 
     def _enter(self, instructions: Sequence[Instruction]) -> None:
@@ -174,5 +188,6 @@ class State:
         if self.anchor is None:
             raise InvalidMessage("zkvm.anchor", "nothing was claimed yet that makes a contract unique")
         contract = Contract(self.anchor, predicate, payload)
+        self.charge(len(encode(contract)))
         self.anchor = contract.identity
         return contract
