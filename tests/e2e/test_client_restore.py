@@ -160,7 +160,8 @@ async def test_a_service_that_shows_an_older_state_gets_nothing_signed_and_the_p
                 await user.task
         assert [kept.code for kept in user.store.evidence(user.channel_id)] == ["session.outrun"]
         requests = [wire.decode_request(frame) for frame in service.heard]
-        assert [type(each) for each in requests] == [wire.Hello, wire.Shown]
+        his = [type(each) for each in requests if each.channel_id == user.channel_id]
+        assert his == [wire.Hello, wire.Shown]
         assert not user.session.side.lied
 
 
