@@ -8,7 +8,7 @@ RUST_SOURCES = $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name Cargo
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint types walls rust-check contracts model lock bench clean tools
+.PHONY: help demo test sim check lint types walls rust-check contracts model lock bench clean tools
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -19,6 +19,9 @@ demo: .venv/.built  ## the whole story on embedded defaults; ends by itself with
 test: .venv/.built .venv/.dev contracts/node_modules  ## every check and every test
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 2
+
+sim: .venv/.built .venv/.dev  ## a hundred seeded exits through real contracts and bad weather (some minutes)
+	FAIRWAY_SIM=1 $(BIN)/python -m pytest -n 2 tests/simulation/test_leaving.py
 
 check: .venv/.built .venv/.dev lint types walls rust-check  ## lint, types, import walls, clippy
 
