@@ -8,7 +8,7 @@ RUST_SOURCES = $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name Cargo
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test sim check lint types walls rust-check contracts model lock bench clean tools
+.PHONY: help demo test sim check lint types walls rust-check contracts model lock bench fuzz clean tools
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -75,6 +75,10 @@ bench: .venv/.built .venv/.dev  ## benchmarks, as ratios measured in one run
 
 model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)
 	$(PYTHON) models/run.py
+
+fuzz: .venv/.built .venv/.dev  ## a million altered proofs, and a thousand judged by the plain verifier too
+	cd rust && FAIRWAY_MUTATIONS=1000000 cargo test --release --quiet --package fairway-core --test mutations
+	FAIRWAY_REFERENCE_PROOFS=1000 $(BIN)/python -m pytest -n 2 tests/reference
 
 lock:  ## refresh the hash-locked requirements (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import random
 from pathlib import Path
 
 import merlin
@@ -147,3 +149,60 @@ def test_the_plain_verifier_refuses_forgeries_too():
     ):
         with pytest.raises((Refused, ValueError)):
             verify(tape.encoded(), *other)
+
+
+PROOFS = int(os.environ.get("FAIRWAY_REFERENCE_PROOFS", "100"))
+SEEDS = 10
+
+
+def random_circuit(rng: random.Random) -> tuple[Tape, list[Opening]]:
+    """A small circuit of every kind of operation that its values satisfy."""
+    tape = Tape()
+    openings = [Opening(rng.randrange(-(2**64), 2**64), rng.getrandbits(250)) for _ in range(rng.randint(1, 3))]
+    wires = [(tape.commit(i), opening.value) for i, opening in enumerate(openings)]
+
+    def linear(target=None):
+        terms = [(*rng.choice(wires), rng.randrange(-(2**32), 2**32)) for _ in range(rng.randint(1, 2))]
+        value = sum(known * factor for _, known, factor in terms)
+        shift = 0 if target is None else target - value
+        return [*((wire, factor) for wire, _, factor in terms), (ONE, shift)], value + shift
+
+    for _ in range(rng.randint(0, 3)):
+        kind = rng.randrange(3)
+        if kind == 0:
+            (left, a), (right, b) = linear(), linear()
+            _, _, output = tape.multiply(left, right)
+            wires.append((output, a * b))
+        elif kind == 1:
+            a, b = rng.getrandbits(64), rng.getrandbits(64)
+            wires += [(tape.alloc(a), a), (tape.alloc(b), b)]
+        else:
+            tape.constrain(linear(0)[0])
+    true, false = linear(0)[0], linear(rng.randint(1, 9))[0]
+    tree = [
+        [true],
+        [false, Gate.NOT],
+        [false, true, Gate.OR],
+        [true, true, Gate.AND],
+        [false, Gate.NOT, true, Gate.AND],
+    ]
+    for _ in range(rng.randint(0, 2)):
+        tape.verify(rng.choice(tree))
+    return tape, openings
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_random_proofs_and_their_forgeries_are_judged_alike_by_both(seed):
+    """`make fuzz` has a thousand of them. One proof in ten is altered too, and both refuse it."""
+    rng = random.Random(seed)
+    for i in range(PROOFS // SEEDS):
+        tape, openings = random_circuit(rng)
+        proof = r1cs.prove(tape, openings, b"s", ENTROPY)
+        both_accept(tape, commit_all(openings), b"s", proof)
+        if i % 10 == 0:
+            at = rng.randrange(len(proof))
+            forged = proof[:at] + bytes([proof[at] ^ 1 << rng.randrange(8)]) + proof[at + 1 :]
+            with pytest.raises(InvalidMessage):
+                r1cs.verify(tape, commit_all(openings), b"s", forged)
+            with pytest.raises((Refused, ValueError)):
+                verify(tape.encoded(), commit_all(openings), b"s", forged)

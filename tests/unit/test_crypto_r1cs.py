@@ -189,8 +189,9 @@ def test_a_proof_is_bound_to_all_that_is_public(proven):
         (tape, commitments, STATEMENT, proof + bytes(32)),
         (tape, commitments, STATEMENT, proof[:-32]),
         (tape, commitments, STATEMENT, b""),
+        (tape, [*commitments, commitments[0]], STATEMENT, proof),
     ):
-        with pytest.raises(InvalidProof):
+        with pytest.raises(InvalidMessage):
             r1cs.verify(*other)
 
 

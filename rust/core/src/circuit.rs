@@ -121,6 +121,9 @@ impl Circuit {
                 Operation::Verify(_) => {}
             }
         }
+        if !circuit.names_all(commitments.len()) {
+            return Err(Error::TapeCommitment);
+        }
         transcript.append_u64(b"m", circuit.committed.len() as u64);
         Ok(circuit)
     }
@@ -183,6 +186,15 @@ impl Circuit {
             witness.committed.push(openings.values[index]);
             witness.blindings.push(openings.blindings[index]);
         }
+    }
+
+    /// Whether each of `count` commitments was absorbed: one that was not could be anything.
+    fn names_all(&self, count: usize) -> bool {
+        let mut named = vec![false; count];
+        for index in &self.committed {
+            named[*index] = true;
+        }
+        named.into_iter().all(|is_named| is_named)
     }
 
     fn constrain(&mut self, value: Linear) {

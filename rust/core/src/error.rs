@@ -46,7 +46,7 @@ pub enum Error {
     TapeTree,
     /// A tape beyond the bounds of size.
     TapeBound,
-    /// A tape that names a commitment which was not given.
+    /// A tape that names a commitment which was not given, or leaves one unnamed.
     TapeCommitment,
     /// A range of unsupported width, or of no or too many values.
     RangeShape,
@@ -112,7 +112,7 @@ impl fmt::Display for Error {
             Self::TapeVariable => "the tape uses a variable that does not exist yet",
             Self::TapeTree => "a tree on the tape does not come to one result",
             Self::TapeBound => "the tape is beyond the bounds",
-            Self::TapeCommitment => "the tape names a commitment that was not given",
+            Self::TapeCommitment => "the tape does not name exactly the commitments that were given",
             Self::RangeShape => "a range proof is over 1 to 64 values of 8, 16, 32 or 64 bits",
             Self::ProofShape => "the proof's length or version does not fit the circuit",
             Self::ProofElement => "the proof has an element that is not canonical, or the identity",

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use curve25519_dalek::constants::{
     RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_POINT, RISTRETTO_BASEPOINT_TABLE,
 };
-use curve25519_dalek::ristretto::{RistrettoBasepointTable, RistrettoPoint};
+use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoBasepointTable, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
 use sha3::{Sha3_512, Shake256};
@@ -47,6 +47,17 @@ pub fn blinding_base() -> RistrettoPoint {
 #[must_use]
 pub fn commit(value: &Scalar, blinding: &Scalar) -> RistrettoPoint {
     RISTRETTO_BASEPOINT_TABLE * value + blind(blinding)
+}
+
+/// The encodings of many commitments. Constant time.
+///
+/// Doubled points share one inversion when they are encoded, so the scalars are halved first: a single commitment gains
+/// nothing, many are an eighth faster.
+#[must_use]
+pub fn commit_all<'a>(openings: impl IntoIterator<Item = (&'a Scalar, &'a Scalar)>) -> Vec<CompressedRistretto> {
+    let half = half();
+    let halves = openings.into_iter().map(|(value, blinding)| commit(&(half * value), &(half * blinding)));
+    RistrettoPoint::double_and_compress_batch(&halves.collect::<Vec<_>>())
 }
 
 /// `blinding·B_blinding`. Constant time.
@@ -95,6 +106,12 @@ fn points(side: u8, party: usize) -> impl Iterator<Item = RistrettoPoint> {
         reader.read(&mut uniform);
         RistrettoPoint::from_uniform_bytes(&uniform)
     })
+}
+
+/// The inverse of two.
+fn half() -> &'static Scalar {
+    static HALF: OnceLock<Scalar> = OnceLock::new();
+    HALF.get_or_init(|| Scalar::from(2_u8).invert())
 }
 
 fn blinding_table() -> &'static RistrettoBasepointTable {

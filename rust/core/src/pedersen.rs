@@ -1,11 +1,11 @@
 //! Pedersen commitments in batches, and sums of points.
 
-use curve25519_dalek::ristretto::RistrettoPoint;
+use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::traits::VartimeMultiscalarMul;
 use zeroize::Zeroizing;
 
 use crate::encoding::{points, scalars, ELEMENT_BYTES};
-use crate::generators::commit;
+use crate::generators::commit_all;
 use crate::Error;
 
 /// One commitment for each pair of scalars, end to end. Constant time in both.
@@ -15,11 +15,8 @@ pub fn commit_batch(values: &[u8], blindings: &[u8]) -> Result<Vec<u8>, Error> {
     if values.len() != blindings.len() {
         return Err(Error::Mismatch);
     }
-    let mut encoded = Vec::with_capacity(values.len() * ELEMENT_BYTES);
-    for (value, blinding) in values.iter().zip(blindings.iter()) {
-        encoded.extend_from_slice(commit(value, blinding).compress().as_bytes());
-    }
-    Ok(encoded)
+    let commitments = commit_all(values.iter().zip(blindings.iter()));
+    Ok(commitments.iter().flat_map(CompressedRistretto::to_bytes).collect())
 }
 
 /// `Σ scalar·point` of public scalars and points, in variable time; the empty sum is the identity.

@@ -4,7 +4,7 @@ mod common;
 mod published;
 
 use bulletproofs::{BulletproofGens, PedersenGens, RangeProof};
-use common::{encoded, random_circuit};
+use common::{encoded, random_circuit, sized_circuit, Builder};
 use curve25519_dalek::scalar::Scalar;
 use fairway_core::transcript::{for_ranges, Statement};
 use fairway_core::{pedersen, r1cs, range};
@@ -18,6 +18,43 @@ fn points(encoded: &[u8]) -> Vec<[u8; 32]> {
     encoded.chunks(32).map(|chunk| chunk.try_into().unwrap()).collect()
 }
 
+/// Every count of multipliers up to a full byte's range that is small or next to a power of two.
+const SIZES: [usize; 24] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 256];
+
+/// Ours verified by them and by us, theirs by us; both of the one length that the circuit has.
+fn agree(bases: &published::Bases, circuit: &Builder, name: &str) -> Vec<u8> {
+    let commitments = circuit.commitments();
+    let statement = Statement::Compatible;
+    let item = |proof| r1cs::Item { tape: &circuit.tape, commitments: &commitments, statement, proof };
+    let ours = circuit.prove(statement, [9; 32]).unwrap();
+    assert!(published::verify(bases, &circuit.tape, &points(&commitments), &ours), "{name}: ours to theirs");
+    assert_eq!(r1cs::verify_batch(&[item(&ours)]), Ok(()), "{name}: ours to ours");
+
+    let openings = circuit.values.iter().zip(&circuit.blindings);
+    let openings: Vec<_> = openings.map(|(v, b)| (ours_to_theirs(v), ours_to_theirs(b))).collect();
+    let assignments = circuit.assignments.iter().map(ours_to_theirs).collect();
+    let theirs = published::prove(bases, &circuit.tape, &openings, assignments);
+    assert_eq!(r1cs::verify_batch(&[item(&theirs)]), Ok(()), "{name}: theirs to ours");
+    assert_eq!(ours.len(), theirs.len(), "{name}");
+    ours
+}
+
+#[test]
+fn circuits_of_every_size_and_phase_prove_and_verify_in_both_directions() {
+    let bases = published::Bases::new(256);
+    for size in SIZES {
+        for second in [0, size.min(1), size.min(6), size] {
+            let mut rng = StdRng::seed_from_u64((size * 1000 + second) as u64);
+            let circuit = sized_circuit(&mut rng, size - second, second);
+            let proof = agree(&bases, &circuit, &format!("{size} multipliers, {second} of them in the second phase"));
+            let points = if second > 0 { 11 } else { 8 };
+            let rounds = size.next_power_of_two().trailing_zeros() as usize;
+            assert_eq!(proof.len(), 1 + 32 * (points + 3 + 2 * rounds + 2), "{size} multipliers");
+            assert_eq!(usize::from(proof[0]), usize::from(second > 0));
+        }
+    }
+}
+
 #[test]
 fn random_circuits_prove_and_verify_in_both_directions() {
     let bases = published::Bases::new(1024);
@@ -25,31 +62,7 @@ fn random_circuits_prove_and_verify_in_both_directions() {
     for seed in 0..CIRCUITS {
         let mut rng = StdRng::seed_from_u64(seed);
         let circuit = random_circuit(&mut rng);
-        let commitments = circuit.commitments();
-        let item = |proof| r1cs::Item {
-            tape: &circuit.tape,
-            commitments: &commitments,
-            statement: Statement::Compatible,
-            proof,
-        };
-
-        let ours = circuit.prove(Statement::Compatible, rng.gen()).unwrap();
-        assert!(
-            published::verify(&bases, &circuit.tape, &points(&commitments), &ours),
-            "circuit {seed}: ours to theirs"
-        );
-        assert_eq!(r1cs::verify_batch(&[item(&ours)]), Ok(()), "circuit {seed}: ours to ours");
-
-        let openings = circuit.values.iter().zip(&circuit.blindings);
-        let openings: Vec<_> = openings.map(|(v, b)| (ours_to_theirs(v), ours_to_theirs(b))).collect();
-        let theirs = published::prove(
-            &bases,
-            &circuit.tape,
-            &openings,
-            circuit.assignments.iter().map(ours_to_theirs).collect(),
-        );
-        assert_eq!(r1cs::verify_batch(&[item(&theirs)]), Ok(()), "circuit {seed}: theirs to ours");
-        assert_eq!(ours.len(), theirs.len(), "circuit {seed}");
+        let ours = agree(&bases, &circuit, &format!("circuit {seed}"));
         two_phase += u64::from(ours[0]);
     }
     assert!(two_phase > CIRCUITS / 5, "the generator must reach the second phase: {two_phase}");

@@ -115,6 +115,18 @@ fn a_proof_is_bound_to_its_statement_profile_tape_and_commitments() {
 }
 
 #[test]
+fn a_commitment_that_the_tape_does_not_name_is_refused() {
+    let proven = two_phase();
+    for extra in [[0; 32].as_slice(), &proven.commitments[..32]] {
+        let commitments = [&proven.commitments, extra].concat();
+        let verdict = r1cs::verify_batch(&[r1cs::Item { commitments: &commitments, ..proven.item() }]);
+        assert_eq!(verdict, Err(Indexed { index: 0, error: Error::TapeCommitment }));
+    }
+    let verdict = r1cs::verify_batch(&[r1cs::Item { commitments: &proven.commitments[32..], ..proven.item() }]);
+    assert_eq!(verdict, Err(Indexed { index: 0, error: Error::TapeCommitment }));
+}
+
+#[test]
 fn a_batch_names_its_first_bad_item() {
     let good = two_phase();
     let mut bad = two_phase();

@@ -12,7 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::proof::{ONE_PHASE, TWO_PHASE};
 use crate::circuit::{Circuit, Openings, Witness};
 use crate::encoding::{self, ELEMENT_BYTES};
-use crate::generators::{blind, chain, commit, value_base, Chain};
+use crate::generators::{blind, chain, commit_all, value_base, Chain};
 use crate::inner_product::{self, Vectors};
 use crate::tape::Tape;
 use crate::transcript::{for_r1cs, Protocol, Statement};
@@ -151,7 +151,7 @@ fn append_points<const N: usize>(
     transcript: &mut Transcript,
     proof: &mut Vec<u8>,
     labels: [&'static [u8]; N],
-    points: &[CompressedRistretto; N],
+    points: &[CompressedRistretto],
 ) {
     for (label, point) in labels.into_iter().zip(points) {
         transcript.append_point(label, point);
@@ -249,7 +249,7 @@ fn argue(
     let mut t_blindings: Zeroizing<[Scalar; 6]> = Zeroizing::new(core::array::from_fn(|_| Scalar::random(rng)));
     // The second coefficient is a sum of the commitments themselves, so its blinding is the same sum of theirs.
     t_blindings[1] = inner_product(&folded.committed, &witness.blindings);
-    let commitments = [0, 2, 3, 4, 5].map(|i| commit(&t[i], &t_blindings[i]).compress());
+    let commitments = commit_all([0, 2, 3, 4, 5].map(|i| (&t[i], &t_blindings[i])));
     append_points(transcript, proof, [b"T_1", b"T_3", b"T_4", b"T_5", b"T_6"], &commitments);
 
     let u = transcript.challenge(b"u");

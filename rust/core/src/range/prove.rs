@@ -12,7 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::padded;
 use crate::circuit::number64;
 use crate::encoding::{self, ELEMENT_BYTES};
-use crate::generators::{blind, chain, commit, value_base, Chain};
+use crate::generators::{blind, chain, commit, commit_all, value_base, Chain};
 use crate::inner_product::{self, Vectors};
 use crate::transcript::{for_ranges, Protocol};
 use crate::vectors::{evaluate, inner_product, powers};
@@ -42,8 +42,8 @@ pub fn prove(
     transcript.separate(b"rangeproof v1");
     transcript.append_u64(b"n", bits as u64);
     transcript.append_u64(b"m", parties as u64);
-    for (value, blinding) in values.iter().zip(blindings.iter()) {
-        transcript.append_point(b"V", &commit(value, blinding).compress());
+    for commitment in commit_all(values.iter().zip(blindings.iter())) {
+        transcript.append_point(b"V", &commitment);
     }
     let secrets = Zeroizing::new([&values[..], &blindings[..]].concat());
     let mut rng = transcript.prover_rng(entropy, &secrets);

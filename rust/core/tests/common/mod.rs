@@ -232,6 +232,66 @@ pub fn random_circuit(rng: &mut StdRng) -> Builder {
     builder
 }
 
+/// A circuit of so many multipliers in each phase: products and pairs of free wires, then choices and negations.
+pub fn sized_circuit(rng: &mut StdRng, first: usize, second: usize) -> Builder {
+    let mut builder = Builder::default();
+    for _ in 0..3 {
+        let index = builder.opened(Scalar::random(rng), Scalar::random(rng));
+        builder.commit(index);
+    }
+    let mut left = first;
+    while left > 0 {
+        let committed = |rng: &mut StdRng| vec![(Variable::Committed(rng.gen_range(0..3)), Scalar::random(rng))];
+        match rng.gen_range(0..4) {
+            0 => {
+                builder.allocate(Scalar::random(rng));
+                builder.allocate(Scalar::random(rng));
+            }
+            1 if left > 1 => {
+                // A pair may stay open over other multipliers, which cannot know its right side yet.
+                builder.allocate(Scalar::random(rng));
+                let (one, other) = (committed(rng), committed(rng));
+                builder.multiply(&one, &other);
+                builder.allocate(Scalar::random(rng));
+                left -= 1;
+            }
+            _ => {
+                let (one, other) = (builder.random_linear(rng), builder.random_linear(rng));
+                let product = builder.multiply(&one, &other);
+                let value = builder.shifted(vec![(product, Scalar::ONE)], Scalar::ZERO);
+                builder.constrain(&value);
+            }
+        }
+        left -= 1;
+    }
+    let mut left = second;
+    while left > 0 {
+        let truth = |builder: &Builder, rng: &mut StdRng, is_true: bool| {
+            let target = if is_true { Scalar::ZERO } else { Scalar::random(rng) };
+            Branch::Leaf(builder.shifted(builder.random_linear(rng), target))
+        };
+        let tree = if left >= 3 && rng.gen() {
+            // (not false) and (false or true)
+            let leaves = [truth(&builder, rng, false), truth(&builder, rng, false), truth(&builder, rng, true)];
+            let [a, b, c] = leaves;
+            left -= 3;
+            vec![a, Branch::Not, b, c, Branch::Or, Branch::And]
+        } else if left >= 2 && rng.gen() {
+            left -= 2;
+            vec![truth(&builder, rng, false), Branch::Not]
+        } else {
+            left -= 1;
+            vec![truth(&builder, rng, true), truth(&builder, rng, false), Branch::Or]
+        };
+        builder.verify(&tree);
+    }
+    if second == 0 && rng.gen() {
+        let value = builder.shifted(builder.random_linear(rng), Scalar::ZERO);
+        builder.verify(&[Branch::Leaf(value)]);
+    }
+    builder
+}
+
 /// Scalars end to end.
 pub fn encoded(scalars: &[Scalar]) -> Vec<u8> {
     scalars.iter().flat_map(Scalar::to_bytes).collect()
