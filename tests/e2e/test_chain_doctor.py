@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from test_exit_command import served
 from toncenter_face import Face
@@ -16,12 +17,16 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from fairway.chain.local import LocalChain
+from fairway.chain.network import Network
 from fairway.chain.purse import Purse
+from fairway.chain.router import GENESIS
 from fairway.cli.app import app
 from fairway.crypto.keys import public_key
-from fairway.service.doctor import Patient, examine
+from fairway.service.doctor import TESTED_VERSION, Patient, examine
 from fairway.service.founding import VENUE, read_founding
 from fairway.service.keys import Keyring
+from fairway.ton.address import Address
 from fairway.units import TON
 
 ORACLES = [public_key(bytes([number]) * 32).hex() for number in (1, 2, 3)]
@@ -117,25 +122,49 @@ async def test_a_wrong_network_a_wrong_clock_and_nobody_there_are_said_in_words(
     assert "Traceback" not in gone.output
 
 
+class Changed:
+    """A chain of which some answers are others."""
+
+    def __init__(self, chain, **answers):
+        self._chain, self._answers = chain, answers
+
+    def __getattr__(self, name):
+        return self._answers.get(name) or getattr(self._chain, name)
+
+    async def ready(self):
+        pass
+
+
 async def test_a_vault_that_holds_less_than_its_books_is_found(tmp_path: Path):
     async with venue(tmp_path, live=False) as (face, _):
-        founded = read_founding(tmp_path, b"", 0)
 
-        class Poor:
-            """The chain, with half of the vault's TON gone."""
+        async def poor(address: str):
+            return msgspec.structs.replace(await face.chain.get_account(address), balance=1)
 
-            def __getattr__(self, name):
-                return getattr(face.chain, name)
-
-            async def ready(self):
-                pass
-
-            async def get_account(self, address):
-                account = await face.chain.get_account(address)
-                return type(account)(**{f: getattr(account, f) for f in account.__struct_fields__} | {"balance": 1})
-
-        found = {each.point: each.verdict async for each in examine(Patient(Poor(), False, founded))}
+        patient = Patient(Changed(face.chain, get_account=poor), False, read_founding(tmp_path, b"", 0))
+        found = {each.point: each.verdict async for each in examine(patient)}
         assert found["vault's balance"] == "failed"
+
+
+async def test_a_machine_older_than_the_contracts_fails_and_a_newer_one_is_a_warning():
+    for version, verdict in ((TESTED_VERSION - 1, "failed"), (TESTED_VERSION, "ok"), (TESTED_VERSION + 1, "warning")):
+
+        async def network(version: int = version):
+            return Network(-239, version)
+
+        patient = Patient(Changed(LocalChain(), network=network), True, clock=lambda: GENESIS)
+        found = {each.point: each.verdict async for each in examine(patient)}
+        assert found == {"reachable": "ok", "network": "ok", "version": verdict, "clock": "ok"}
+
+
+async def test_an_operator_with_nothing_is_a_warning_and_his_address_has_a_form_for_faucets(tmp_path: Path):
+    raw, friendly = [
+        (await run("venue", "address", "--dir", str(tmp_path), *more)).stdout.strip() for more in ([], ["--friendly"])
+    ]
+    assert str(Address.parse(friendly)) == raw
+    assert friendly.startswith("0Q")
+    patient = Patient(Changed(LocalChain()), False, operator=raw)
+    assert {each.point: each.verdict async for each in examine(patient)}["operator's wallet"] == "warning"
 
 
 async def test_a_venue_is_bound_to_the_live_network_that_it_is_on(tmp_path: Path):

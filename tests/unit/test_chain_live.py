@@ -343,6 +343,25 @@ async def test_the_refusal_of_a_contract_is_read_out_of_the_servers_words():
             await chain.send_external(b"junk")
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "code"),
+    [
+        (500, "Exit code 33 != 0", 33),
+        (542, "cannot apply external message to current state : External message was not accepted", None),
+        (500, "inbound external message rejected by account A: exitcode=-14, steps=3, gas_used=0", -14),
+    ],
+)
+async def test_each_way_in_which_servers_word_a_refusal_is_one(status: int, words: str, code: int | None):
+    server = face()
+    body = json.dumps({"ok": False, "error": words, "code": status}).encode()
+    for http_status in (status, 200):  # some say it in the body only
+        server.spoil = failing("sendBoc", 1, http_status, body=body)
+        async with live(server) as chain:
+            with pytest.raises(Rejected) as refused:
+                await chain.send_external(order(server, 0))
+            assert (refused.value.code, refused.value.facts["exit_code"]) == ("chain.refused", code)
+
+
 async def test_the_key_travels_in_its_header_and_nowhere_else(tmp_path: Path):
     server = face()
     (tmp_path / "key").write_text("secret-key\nremark\n")
