@@ -1,8 +1,8 @@
 """A server of toncenter's HTTP interface, version 2, over a chain in this process, so that answers are true.
 
 Paths, fields and spelling follow the interface's OpenAPI pages (docs.ton.org/ecosystem/api/toncenter/v2) and tonlib's
-`raw.*` types, which it passes on: numbers as text, cells and hashes in Base64, `ok` beside `result` or `error`, and for a message that its
-contract does not accept, status 500 with the lite server's words. `spoil` makes it misbehave.
+`raw.*` types, which it passes on: numbers as text, cells and hashes in Base64, `ok` beside `result` or `error`, and for
+a message that its contract does not accept, status 500 with the lite server's words. `spoil` makes it misbehave.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """TON's public HTTP interface, version 2 of toncenter's: states, histories, configuration, and a way in for messages.
 
-Shapes: the OpenAPI pages at https://docs.ton.org/ecosystem/api/toncenter/v2/overview. The connection, its limit of requests and its reading of replies are those of tonutils; what it does not do is here: wait as
-long as `Retry-After` says, ask again after a gateway's failure (questions only, never a message), and take no word of
-an answer that is not as specified.
+Shapes: the OpenAPI pages at https://docs.ton.org/ecosystem/api/toncenter/v2/overview. The connection, its limit of
+requests and its reading of replies are those of tonutils; what it does not do is here: wait as long as `Retry-After`
+says, ask again after a gateway's failure (questions only, never a message), and take no word of an answer that is not
+as specified.
 """
 
 from __future__ import annotations
