@@ -31,7 +31,6 @@ from fairway.service.keys import Keyring
 from fairway.service.meter import Meter
 from fairway.service.perform import Hands
 from fairway.service.run import Sequencer
-from fairway.service.tape import Tape
 from fairway.units import TON
 
 NETWORK = -3
@@ -98,7 +97,7 @@ class Stage:
         self.keyring = Keyring.open(folder / "service")
         journal = Journal.open(folder / "service")
         self.hub, meter = hub.Hub(), Meter(lambda: self.now_ms)
-        hands = Hands(self.engine, self.keyring, self.hub, Tape(), meter, [self])
+        hands = Hands(self.engine, self.keyring, self.hub, meter, [self])
         self.sequencer = Sequencer(self.engine, journal, hands, lambda: self.now_ms)
         self.desk = Desk(self.engine, self.sequencer, journal, self.keyring, self.hub, hands)
         self.tamper: Tamper = lambda reply: reply

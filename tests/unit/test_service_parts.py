@@ -8,7 +8,6 @@ import pytest
 from fairway.crypto import keys
 from fairway.crypto.sealed import Cost
 from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Rejected, Unavailable
-from fairway.exchange.effect import Print
 from fairway.exchange.hello import hello_digest
 from fairway.exchange.wire import Granted, Pushed
 from fairway.service import hub
@@ -20,7 +19,6 @@ from fairway.service.hub import Hub, Session
 from fairway.service.keys import Keyring
 from fairway.service.letters import signed
 from fairway.service.meter import Meter, resident_bytes
-from fairway.service.tape import Tape
 
 CHEAP = Cost(passes=1, memory_kib=8)
 USER = keys.public_key(bytes(31) + b"u")
@@ -233,14 +231,6 @@ def test_rates_are_growth_over_the_window():
     assert meter.rates() == {"orders": 50}
     assert meter.uptime_ms == 20_000
     assert resident_bytes() > 1 << 20
-
-
-def test_the_tape_keeps_the_newest_fills_of_each_market():
-    tape = Tape()
-    for match_id in range(1500):
-        tape.add(Print(match_id % 2, match_id, 1, 1, True, 0))
-    assert [fill.match_id for fill in tape.newest(1, 3)] == [1495, 1497, 1499]
-    assert len(tape.newest(0, 10_000)) == 750
 
 
 # Numbers for clients

@@ -102,7 +102,7 @@ def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: 
         lots, price = min(held.position.lots, maker.lots), maker.price
         match_id, _ = fill_against(venue, turn, maker, lots, FORCED_ORDER)
         _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
-        turn.effects.append(Print(market, match_id, price, lots, buy, turn.at_ms))
+        turn.effects.append(Print(market, match_id, price, lots, buy, turn.at_ms, "liquidation"))
 
 
 def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int) -> None:
@@ -117,6 +117,7 @@ def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price:
         match_id = venue.next_match()
         _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
         _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
+        turn.effects.append(Print(market, match_id, price, lots, position.s < 0, turn.at_ms, "deleverage"))
         venue.counts.deleverages += 1
 
 

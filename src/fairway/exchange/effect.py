@@ -124,7 +124,7 @@ class ProveSettlement:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """Publish one fill on the public feed of its market."""
+    """Publish one fill on the public feed of its market: `reason` is trade, liquidation or deleverage."""
 
     market: int
     match_id: int
@@ -132,6 +132,7 @@ class Print:
     lots: int
     taker_buys: bool
     at_ms: int
+    reason: str = "trade"
 
 
 AnyEffect = (

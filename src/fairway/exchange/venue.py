@@ -187,6 +187,10 @@ class Venue:
             self.holders[market].pop(channel_id, None)
         return outcome
 
+    def open_lots(self, market: int) -> int:
+        """The lots held long in `market`, which are the lots held short."""
+        return sum(max(0, self.accounts[channel_id].signed_lots(market)) for channel_id in self.holders[market])
+
     def is_expired(self, order_id: int, at_ms: int) -> bool:
         """Whether a live order's time has passed."""
         channel_id, key = split_order_id(order_id)

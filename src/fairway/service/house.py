@@ -31,6 +31,7 @@ from fairway.service.proofs import Proofs
 from fairway.service.prover import Provers
 from fairway.service.run import Replayed, Sequencer
 from fairway.service.tape import Tape
+from fairway.service.views import Views
 from fairway.service.watch import Watch
 from fairway.service.workers import Processes, Workers
 
@@ -67,7 +68,7 @@ class House:
         self.clock = settings.clock
         self.engine = Engine()
         self.hub = Hub()
-        self.tape = Tape()
+        self.tape = Tape(self._open_lots)
         self.meter = Meter(wall_clock_ms)
         self.provers = Provers(self._submit, settings.provers, settings.epoch)
         self.proofs = Proofs()
@@ -76,9 +77,10 @@ class House:
         if self._chain is not None:
             watch = Watch(self._chain, self.engine, self._submit)
             self._onchain = [watch, Errands(self._chain, self.engine, keyring, self.hub)]
-        aids: list[Helper] = [self.provers, self.proofs, *self._onchain, *helpers]
-        hands = Hands(self.engine, keyring, self.hub, self.tape, self.meter, aids)
+        aids: list[Helper] = [self.tape, self.provers, self.proofs, *self._onchain, *helpers]
+        hands = Hands(self.engine, keyring, self.hub, self.meter, aids)
         self.sequencer = Sequencer(self.engine, journal, hands, self.clock.now_ms)
+        self.views = Views(self.engine, journal, self.sequencer)
         self.desk = Desk(self.engine, self.sequencer, journal, keyring, self.hub, hands)
         self.replayed = Replayed(0, 0, 0)
 
@@ -105,6 +107,7 @@ class House:
         """Serve until `stop`. Raises what ended it early: `IllegalTransition`, or `Unavailable` from the journal."""
         loop = asyncio.ensure_future(self.sequencer.run())
         aids = [asyncio.ensure_future(self.provers.run()), asyncio.ensure_future(self._sample())]
+        aids.append(asyncio.ensure_future(self.views.run()))
         aids += [asyncio.ensure_future(each.run()) for each in self._onchain]
         if self._chain is not None:
             aids.append(asyncio.ensure_future(self.clock.follow(self._chain)))
@@ -152,6 +155,9 @@ class House:
                 if trouble.code in STRANGERS:
                     raise
                 await asyncio.sleep(SAMPLE_S)
+
+    def _open_lots(self, market: int) -> int:
+        return self.engine.venue.open_lots(market)
 
     async def _sample(self) -> None:
         while True:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fairway.channel.machine import newest_b
 from fairway.exchange.draft import fate_of, own_topic, refused
-from fairway.exchange.effect import AnyEffect, Print, Push, Refuse, SignHalf
+from fairway.exchange.effect import AnyEffect, Push, Refuse, SignHalf
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Priced, Proposed
 from fairway.exchange.site import channel_setup, consent_digest
@@ -23,7 +23,6 @@ from fairway.service.journal import Letter, market_topic
 from fairway.service.keys import Keyring
 from fairway.service.letters import round_of, signed, unsigned
 from fairway.service.meter import Meter
-from fairway.service.tape import Tape
 
 __all__ = ["Hands", "Helper"]
 
@@ -38,13 +37,10 @@ class Helper(Protocol):
 class Hands:
     """What `Sequencer` performs with."""
 
-    def __init__(
-        self, engine: Engine, keyring: Keyring, hub: Hub, tape: Tape, meter: Meter, helpers: Sequence[Helper]
-    ) -> None:
+    def __init__(self, engine: Engine, keyring: Keyring, hub: Hub, meter: Meter, helpers: Sequence[Helper]) -> None:
         self._engine = engine
         self._keyring = keyring
         self._hub = hub
-        self._tape = tape
         self._meter = meter
         self._helpers = helpers
         self._drafts: dict[tuple[bytes, int], Granted | Pushed] = {}
@@ -66,7 +62,7 @@ class Hands:
         return letters
 
     def perform(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
-        """Tell the users, the tape and the helpers; a round goes out before the pushes it causes."""
+        """Tell the users and the helpers; a round goes out before the pushes it causes."""
         if isinstance(event, Priced):
             self._hub.broadcast(encode(round_of(event)))
         for effect in effects:
@@ -75,7 +71,7 @@ class Hands:
         self._learn(event, effects)
 
     def recall(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
-        """Rebuild the tape and the helpers' lists."""
+        """Rebuild what the helpers know."""
         self._learn(event, effects)
 
     def sign(self, reply: Granted | Pushed) -> bytes:
@@ -89,9 +85,6 @@ class Hands:
         return encode(ready)
 
     def _learn(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Print):
-                self._tape.add(effect)
         for helper in self._helpers:
             helper.note(event, effects)
 

@@ -18,6 +18,7 @@ import uvicorn
 from fairway.errors import Unavailable
 from fairway.service.api.rest import rest
 from fairway.service.api.socket import MAX_FRAME, Receive, Scope, Send, Socket
+from fairway.service.api.stream import Streams
 from fairway.service.house import House
 
 __all__ = ["application", "bind", "serve"]
@@ -40,13 +41,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def application(house: House) -> Callable[[Scope, Receive, Send], Any]:
-    """The ASGI application: the WebSocket at /v1/ws, REST everywhere else."""
+    """The ASGI application: sessions at /v1/ws, public streams at /v1/stream, REST everywhere else."""
     web = rest(house)
+    streams = Streams(house)
     sessions = Socket(house.desk, house.hub, house.meter)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"] == "/v1/ws":
             await sessions(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == "/v1/stream":
+            await streams(scope, receive, send)
         else:
             await web(scope, receive, send)  # type: ignore[arg-type]
 

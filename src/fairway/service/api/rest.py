@@ -17,20 +17,17 @@ from litestar.params import Parameter
 
 from fairway import __version__
 from fairway.channel.machine import newest_b
-from fairway.errors import FairwayError, InvalidMessage, Rejected
+from fairway.errors import FairwayError, InvalidMessage
 from fairway.exchange.event import Priced
 from fairway.exchange.ledger import BOND, FEES, INSURANCE
 from fairway.exchange.listing import Listing
 from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
+from fairway.service.api.markets import HANDLERS
 from fairway.service.api.shapes import (
-    Book,
     ChannelState,
     Funds,
     Market,
-    OpenInterest,
-    Premium,
     Progress,
-    PublicFill,
     RoundBody,
     Settled,
     Status,
@@ -42,7 +39,6 @@ from fairway.service.meter import resident_bytes
 __all__ = ["rest"]
 
 MAX_BODY = 64 * 1024
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
 ChannelId = Annotated[str, Parameter(query="channelId", pattern="^[0-9a-f]{32}$")]
 Txid = Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")]
 
@@ -54,10 +50,7 @@ def rest(house: House) -> Litestar:
             ping,
             time,
             exchange_info,
-            depth,
-            trades,
-            premium_index,
-            open_interest,
+            *HANDLERS,
             insurance,
             channel_state,
             settlement_proof,
@@ -98,46 +91,6 @@ async def exchange_info(house: House) -> Venue:
         oracle_threshold=rules.oracle_threshold,
         symbols=[_market(listing) for listing in rules.listings],
     )
-
-
-@get("/v1/depth")
-async def depth(house: House, symbol: str, limit: Limit = 100) -> Book:
-    """The best `limit` prices of each side."""
-    bids, asks = house.engine.venue.books[_listing(house, symbol).market].depth(limit)
-    return Book(
-        last_update_id=house.journal.newest.seq,
-        bids=[(str(price), str(lots)) for price, lots in bids],
-        asks=[(str(price), str(lots)) for price, lots in asks],
-    )
-
-
-@get("/v1/trades")
-async def trades(house: House, symbol: str, limit: Limit = 500) -> list[PublicFill]:
-    """The newest fills, oldest first."""
-    return [
-        PublicFill(fill.match_id, str(fill.price), str(fill.lots), fill.at_ms, is_buyer_maker=not fill.taker_buys)
-        for fill in house.tape.newest(_listing(house, symbol).market, limit)
-    ]
-
-
-@get("/v1/premiumIndex")
-async def premium_index(house: House, symbol: str) -> Premium:
-    """The newest round of the oracle in a market."""
-    newest = house.engine.venue.rounds.get(_listing(house, symbol).market)
-    if newest is None:
-        raise Rejected("market.no_price", "the oracle has not spoken in this market yet")
-    return Premium(
-        symbol, str(newest.mark), str(newest.index), str(newest.funding), round=newest.round, time=newest.at_ms
-    )
-
-
-@get("/v1/openInterest")
-async def open_interest(house: House, symbol: str) -> OpenInterest:
-    """The lots held long in a market."""
-    market = _listing(house, symbol).market
-    held = (account.positions.get(market) for account in house.engine.accounts.values())
-    lots = sum(each.position.lots for each in held if each is not None and each.position.s > 0)
-    return OpenInterest(symbol, str(lots), house.clock.now_ms())
 
 
 @get("/v1/insurance")
@@ -214,13 +167,6 @@ async def status(house: House) -> Status:
         counters=dict(house.meter.counts),
         rates=house.meter.rates(),
     )
-
-
-def _listing(house: House, symbol: str) -> Listing:
-    for listing in house.engine.rules.listings:
-        if listing.instrument.symbol == symbol:
-            return listing
-    raise Rejected("market.unknown", "there is no such market", symbol=symbol[:32])
 
 
 def _market(listing: Listing) -> Market:

@@ -6,8 +6,14 @@ import msgspec
 
 __all__ = [
     "Book",
+    "BookTicker",
+    "Bracket",
+    "Brackets",
     "ChannelState",
+    "ForcedFill",
+    "FundingPoint",
     "Funds",
+    "InterestPoint",
     "Market",
     "OpenInterest",
     "Premium",
@@ -16,6 +22,7 @@ __all__ = [
     "RoundBody",
     "Settled",
     "Status",
+    "Ticker",
     "Venue",
 ]
 
@@ -82,6 +89,81 @@ class Premium(Shape, frozen=True):
     funding_index: str
     round: int
     time: int
+
+
+class BookTicker(Shape, frozen=True):
+    """The best price of each side."""
+
+    symbol: str
+    bid_price: str
+    bid_qty: str
+    ask_price: str
+    ask_qty: str
+    time: int
+
+
+class Ticker(Shape, frozen=True):
+    """24 hours of fills: prices in ticks, `volume` in lots, `quote_volume` = Σ price · lots."""
+
+    symbol: str
+    price_change: str
+    price_change_percent: str
+    weighted_avg_price: str
+    last_price: str
+    open_price: str
+    high_price: str
+    low_price: str
+    volume: str
+    quote_volume: str
+    open_time: int
+    close_time: int
+    count: int
+
+
+class FundingPoint(Shape, frozen=True):
+    """What longs paid shorts over the hour that ended at `funding_time`: below zero, shorts paid."""
+
+    symbol: str
+    funding_rate: str
+    mark_price: str
+    funding_index: str
+    funding_time: int
+
+
+class InterestPoint(Shape, frozen=True):
+    """The lots held long at `time`."""
+
+    symbol: str
+    open_interest: str
+    time: int
+
+
+class ForcedFill(Shape, frozen=True):
+    """A position, or a part of it, closed for its owner: `reason` is liquidation or deleverage."""
+
+    symbol: str
+    reason: str
+    side: str
+    price: str
+    qty: str
+    time: int
+
+
+class Bracket(Shape, frozen=True):
+    """Up to `notional_cap` nano: the initial and maintenance rates in ppm, `cum` nano off the maintenance."""
+
+    bracket: int
+    notional_cap: str
+    initial_ppm: str
+    maint_ppm: str
+    cum: str
+
+
+class Brackets(Shape, frozen=True):
+    """One market's brackets."""
+
+    symbol: str
+    brackets: list[Bracket]
 
 
 class OpenInterest(Shape, frozen=True):
