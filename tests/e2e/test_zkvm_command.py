@@ -120,12 +120,12 @@ def test_inputs_are_named_or_counted():
     assert "zkvm.inputs" in refused("check", code, *zkos, "99999999999")
 
 
-def test_a_program_the_machine_does_not_run_is_still_read():
+def test_a_part_of_a_transaction_is_still_read():
     text = "push:X commit dup:0 borrow retire retire"
     assert "not run" not in printed("check", "-", given="push:X commit expr range drop")
     assert "wide value" in refused("check", "-", given=text)
     assert printed("trace", "-", "--inputs", "f", given="drop push:X log").splitlines()[-1].split() == ["1", "log"]
-    assert "not run" in printed("check", "-", given="push:X log")
+    assert "not run" in printed("check", "-", given="push:X contract:0 signtx")
     assert printed("formulas", "-", given="mintime push:n scalar eq verify") == "mintime() = n\n"
 
 
@@ -227,6 +227,17 @@ def test_a_deployed_transaction_is_printed_and_its_proof_verified():
     assert "proof." in refused("tx", raw[:memo] + "00" * 32 + raw[memo + 64 :])
 
 
+def test_a_program_that_opens_contracts_is_followed_as_far_as_it_shows_them():
+    contract = f"push:68:{'00' * 68} input"
+    out = printed("check", "-", given=f"{contract} signtx push:0: log program:1:04 drop")
+    assert out == "well-typed    7 instructions\nmultipliers   0 before the gates of verify\n"
+    out = printed("trace", "-", given=f"{contract} signtx")
+    assert out.endswith("the rest is known only when it runs\n")
+    assert "zkvm.not_droppable" in refused("check", "-", given=f"{contract} program:1:02 eval")
+    assert "not run" in printed("check", "-", given="push:p contract:0 signtx")
+    assert "not run" in printed("check", "-", given="push:f fee push:q push:w cloak:1:1 retire")
+
+
 def test_a_transaction_of_the_zkvm_is_printed_and_verified():
     recorded = json.loads((VECTORS / "zkvm-transaction.json").read_text())
     raw = recorded["transaction"]
@@ -241,7 +252,7 @@ def test_a_transaction_of_the_zkvm_is_printed_and_verified():
 
 
 @pytest.mark.parametrize(("arguments", "given", "code"), [
-    (["check", "-"], "program:1:02\neval", "zkvm.dynamic"),
+    (["check", "-"], "push:X input signtx", "zkvm.dynamic"),
     (["check", "-"], "push:a commit dup:0 borrow drop", "zkvm.not_droppable"),
     (["check", "-"], "push:a commit push:p output:1", "zkvm.not_portable"),
     (["check", "-"], "push:p cloak:0:1", "zkvm.underflow"),

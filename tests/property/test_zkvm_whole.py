@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from fairway.crypto.pedersen import Opening
 from fairway.crypto.schnorr import verification_key
 from fairway.errors import InvalidMessage, Rejected
+from fairway.zkvm import checker, steps, transaction, verifier
 from fairway.zkvm import contract as contracts
-from fairway.zkvm import steps, transaction, verifier
 from fairway.zkvm.contract import Contract, String, Value, WideValue
 from fairway.zkvm.op import BY_CODE, BY_NAME, Dialect, Operand, code_of
 from fairway.zkvm.predicate import CallProof, PredicateTree, flavor
@@ -97,6 +97,24 @@ def test_the_prover_and_the_verifier_write_one_tape(case):
             return error.code
 
     assert tape(Witness.of([Q, F], range(99))) == tape(verifier.Public())
+
+
+TYPED = {
+    "zkvm.type", "zkvm.underflow", "zkvm.not_copyable", "zkvm.not_droppable", "zkvm.not_portable", "zkvm.leftover",
+    "zkvm.tag",
+}  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(CASES)
+def test_what_the_checker_passes_never_fails_for_a_type(case):
+    around, program = case
+    with suppress(InvalidMessage):
+        checker.check(program, dialect=around.dialect)
+        try:
+            Machine(verifier.Public(), (), around).finish(program)
+        except InvalidMessage as error:
+            assert error.code not in TYPED  # noqa: PT017
 
 
 LINEAR = Value | WideValue | Contract

@@ -12,9 +12,9 @@ from fairway.crypto.merlin import Transcript
 from fairway.crypto.pedersen import Opening
 from fairway.crypto.relations import Relation, check
 from fairway.errors import InvalidMessage, InvalidProof, Rejected
+from fairway.zkvm import checker, merkle, transaction, txlog, verifier
 from fairway.zkvm import cloak as cloaking
 from fairway.zkvm import contract as contracts
-from fairway.zkvm import merkle, transaction, txlog, verifier
 from fairway.zkvm.assembler import parse
 from fairway.zkvm.contract import Contract, String, Value
 from fairway.zkvm.merkle import Tree
@@ -23,6 +23,7 @@ from fairway.zkvm.predicate import CallProof, PredicateTree, flavor
 from fairway.zkvm.program import bind, encode
 from fairway.zkvm.prover import prove
 from fairway.zkvm.txlog import Header
+from fairway.zkvm.types import Type
 from fairway.zkvm.vm import Surroundings
 from fairway.zkvm.zkos import Coin
 
@@ -108,6 +109,23 @@ def test_a_transaction_has_the_bytes_and_identities_that_were_recorded():
     assert [[key.hex(), identity.hex()] for key, identity in effects.signers] == recorded["signers"]
     assert FLAVOR.to_bytes(32, "little").hex() == recorded["flavor"]
     assert PredicateTree(CLAUSES, b"k" * 32, KEY[ALICE]).predicate.hex() == recorded["predicate_tree"]
+
+
+def test_the_checker_follows_contracts_and_programs_that_the_program_shows():
+    text, names, _ = issue()
+    checker.check(bind(parse(text).instructions, names))
+    with pytest.raises(InvalidMessage, match="known only when it runs"):
+        checker.check(parse(text).instructions)
+    inner = encode(parse("push:X commit borrow retire").instructions[2:], Dialect.ZKVM)
+    loan = f"push:X commit push:X commit program:{len(inner)}:{inner.hex()} eval"
+    assert checker.infer(parse(loan).instructions) == (Type.WIDE_VALUE,)
+    locked = contracts.encode(Contract(b"c" * 32, KEY[BOB], (String(b"t"), Value(KEY[BOB], KEY[BOB]))))
+    opened = bind(parse("push:locked input signtx").instructions, {"locked": locked})
+    assert checker.infer(opened) == (Type.STRING, Type.VALUE)
+    with pytest.raises(InvalidMessage) as refused:
+        checker.check(bind(parse("push:locked input program:0: push:s signtag").instructions,
+                           {"locked": locked, "s": bytes(64)}))  # fmt: skip
+    assert refused.value.code == "zkvm.tag"
 
 
 LIES = {

@@ -27,6 +27,13 @@ __all__ = ["app"]
 
 STANDARD = "-"
 WIDTH = 56
+NOT_ALONE = {"zkvm.dynamic", "zkvm.anchor", "zkvm.coin"}
+"""Why a part of a transaction does not run without the rest of it."""
+NOT_WITH_OTHER_BYTES = {
+    "zkvm.false", "zkvm.range", "zkvm.output", "zkvm.call_proof", "zkvm.path", "zkvm.fee", "zkvm.opcode",
+    "bincode.truncated", "schnorr.length", "zkvm.tag", "scalar.non_canonical",
+}  # fmt: skip
+"""Why a program with names does not run with other bytes in their places."""
 DIGITS_BOUND = 80
 MARKS = {Type.STRING: "s:", Type.VARIABLE: "v:", Type.PROGRAM: "p:"}
 EXPLAINED = {
@@ -91,16 +98,15 @@ def check(source: Source, dialect: InDialect = Dialect.ZKVM, inputs: Inputs = ""
     """Check a program by type, and say how large its proofs are."""
     read = listing(source, dialect, _inputs(inputs))
     read.check()
-    committed = read.committed()
     typer.echo(f"well-typed    {len(read.instructions)} instructions")
-    typer.echo(f"committed     {' '.join(committed) or '-'}")
-    typer.echo(f"cleartext     {' '.join(name for name in read.names if name not in committed) or '-'}")
+    with suppress(InvalidMessage):  # a program that enters others: what they commit to is not listed
+        committed = read.committed()
+        typer.echo(f"committed     {' '.join(committed) or '-'}")
+        typer.echo(f"cleartext     {' '.join(name for name in read.names if name not in committed) or '-'}")
     try:
         typer.echo(f"multipliers   {read.stand_in().tape.multipliers} before the gates of verify")
     except InvalidMessage as error:
-        if error.code not in {"zkvm.dynamic", "zkvm.no_transaction"} and not (
-            error.code in {"zkvm.false", "zkvm.range"} and read.names
-        ):
+        if error.code not in (NOT_ALONE | NOT_WITH_OTHER_BYTES if read.names else NOT_ALONE):
             raise
         typer.echo(f"not run       {error}")
 
@@ -109,11 +115,14 @@ def check(source: Source, dialect: InDialect = Dialect.ZKVM, inputs: Inputs = ""
 def trace(source: Source, dialect: InDialect = Dialect.ZKVM, inputs: Inputs = "") -> None:
     """Show the stack after each instruction, top at the right: s: a string, v: a variable."""
     read = listing(source, dialect, _inputs(inputs))
-    with suppress(InvalidMessage):  # the check below names its line
+    try:
         for index, (instruction, stack) in enumerate(formula.stacks(read.instructions, read.inputs)):
             place = read.lines[index] if read.lines else index
             items = " | ".join(MARKS.get(kind, "") + _short(text) for kind, text in stack)
             typer.echo(f"{place:>4}  {_short(assembler.render([instruction])):<16}  {items}".rstrip())
+    except InvalidMessage:
+        read.check()  # names the line
+        typer.echo("   …  the rest is known only when it runs")
     read.check()
 
 

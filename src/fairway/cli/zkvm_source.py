@@ -14,9 +14,10 @@ from fairway.zkvm import assembler, builder, checker
 from fairway.zkvm.formula import stacks
 from fairway.zkvm.op import BY_NAME, Dialect, code_of
 from fairway.zkvm.program import Instruction, bind, decode
+from fairway.zkvm.txlog import Header
 from fairway.zkvm.types import String, Type
 from fairway.zkvm.verifier import circuit_of
-from fairway.zkvm.vm import INSTRUCTION_BOUND, Circuit
+from fairway.zkvm.vm import INSTRUCTION_BOUND, Circuit, Surroundings
 
 __all__ = ["Listing", "content_of", "hex_of", "listing", "read_text"]
 
@@ -37,6 +38,7 @@ class Listing:
     lines: tuple[int, ...]
     inputs: tuple[str, ...] = ()
     built: bool = False
+    dialect: Dialect = Dialect.ZKVM
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,10 +47,13 @@ class Listing:
 
     def check(self) -> None:
         """Refuse a program that is not well-typed, naming the line. Errors: `InvalidMessage`."""
-        checker.check(self.instructions, [Type.STRING] * len(self.inputs), self.lines)
+        checker.check(self.instructions, [Type.STRING] * len(self.inputs), self.lines, self.dialect)
 
     def committed(self) -> tuple[str, ...]:
-        """What the program takes as commitments, in order and once each: names, or the beginnings of bytes."""
+        """What the program takes as commitments, in order and once each: names, or the beginnings of bytes.
+
+        Errors: `InvalidMessage` (`zkvm.dynamic`) where it opens contracts or enters other programs.
+        """
         found: list[str] = []
         top = self.inputs[-1] if self.inputs else ""
         for instruction, stack in stacks(self.instructions, self.inputs):
@@ -58,19 +63,20 @@ class Listing:
         return tuple(dict.fromkeys(found))
 
     def stand_in(self) -> Circuit:
-        """The circuit with other bytes for whatever is not bound: its size is that of the real one.
+        """The circuit with other bytes for whatever is not bound, in some transaction: of the real one's size.
 
         Errors: `InvalidMessage` where the program cannot run, or not with these bytes.
         """
         values = {name: to_bytes(3**40 + index) for index, name in enumerate((*self.names, *self.inputs))}
-        return circuit_of(bind(self.instructions, values), [String(values[name]) for name in self.inputs])
+        inputs = [String(values[name]) for name in self.inputs]
+        return circuit_of(bind(self.instructions, values), inputs, Surroundings(self.dialect, Header(1, 0, 0)))
 
 
 def listing(argument: str, dialect: Dialect, inputs: Sequence[str] = ()) -> Listing:
     """The program that a command was given. Errors: `InvalidMessage` with the line, `Unavailable`."""
     content = content_of(argument)
     if _is_hex(content):
-        return Listing(_bounded(decode(hex_of(content), dialect)), (), tuple(inputs))
+        return Listing(_bounded(decode(hex_of(content), dialect)), (), tuple(inputs), dialect=dialect)
     built = _BUILDER.match(content) is not None
     source = builder.parse(content) if built else assembler.parse(content)
     if not source.instructions:
@@ -78,7 +84,7 @@ def listing(argument: str, dialect: Dialect, inputs: Sequence[str] = ()) -> List
     for (op, _), line in zip(source.instructions, source.lines, strict=True):
         if code_of(op, dialect) is None:
             raise InvalidMessage("zkvm.dialect", f"{dialect.value} has no {op.name}", line=line)
-    return Listing(_bounded(source.instructions), source.lines, tuple(inputs), built)
+    return Listing(_bounded(source.instructions), source.lines, tuple(inputs), built, dialect)
 
 
 def content_of(argument: str) -> str:

@@ -31,11 +31,12 @@ class _Term(NamedTuple):
 def formulas(instructions: Sequence[Instruction], inputs: Sequence[str] = ()) -> list[str]:
     """One line for each `verify` and `range`, in program order; `inputs` name the strings it starts with.
 
-    Errors: `InvalidMessage` where the program does not type-check.
+    Errors: `InvalidMessage` where the program does not type-check, or enters another program (`zkvm.dynamic`).
     """
-    infer(instructions, [Type.STRING] * len(inputs))
     writer = _Writer([_Term(name) for name in inputs])
+    types: tuple[Type, ...] = (Type.STRING,) * len(inputs)
     for instruction in instructions:
+        types = infer((instruction,), types)
         writer.step(instruction)
     return writer.lines
 
