@@ -175,7 +175,7 @@ def test_a_punished_channel_closes_at_its_own_reduced_rate(stage: RealStage):
 
 def test_a_punished_user_who_signs_closes_at_the_full_rate(stage: RealStage):
     alice = punished(stage)
-    signed = absolve(alice.channel, 77, *acknowledged(alice, seqno=11, cites=B_SEQNO))
+    signed = absolve(alice.channel, 77, acknowledged(alice, seqno=11))
     succeeded(stage.word(alice.wallet, signed, EVIDENCE_VALUE))
     before = stage.balance("alice")
     stage.follow(alice, 9 * TON, stage.close(alice, sent_a=TON))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from vault_case import (
@@ -18,6 +20,7 @@ from vault_case import (
     position,
     promise,
     receipt,
+    rest,
     signed_half,
     signed_round,
 )
@@ -27,7 +30,6 @@ from vault_stage import (
     POSITION_CODE,
     RESPONSE_MS,
     SERVICE,
-    TREASURY,
     Party,
     Stage,
     address,
@@ -41,9 +43,7 @@ from fairway.channel.state import Body
 from fairway.service.sight import come_home, punished_match
 from fairway.ton.vault_messages import (
     EVIDENCE_VALUE,
-    WORD_VALUE,
     absolve,
-    post_bond,
     punish_fill,
     punish_liquidation,
 )
@@ -79,10 +79,9 @@ def liquidate(stage: Stage, party: Party, terms=None, tick=None, **forged):
     return stage.word(address("anyone"), body, EVIDENCE_VALUE)
 
 
-def lift(stage: Stage, party: Party, seqno: int, cites: int, match_id: int = 77, conditionals=None):
-    user, service = acknowledged(party, seqno, cites, conditionals)
-    root = conditionals.root_cell() if conditionals else None
-    return stage.word(address("anyone"), absolve(party.channel, match_id, user, service, root), EVIDENCE_VALUE)
+def lift(stage: Stage, party: Party, seqno: int, match_id: int = 77, conditionals=None, key: int = KEY):
+    shown = acknowledged(party, seqno, conditionals=conditionals, key=key)
+    return stage.word(address("anyone"), absolve(party.channel, match_id, shown), EVIDENCE_VALUE)
 
 
 def test_a_fill_that_is_not_signed_lowers_the_rate_by_what_it_lost(stage: Stage, case: Case):
@@ -90,7 +89,7 @@ def test_a_fill_that_is_not_signed_lowers_the_rate_by_what_it_lost(stage: Stage,
     assert punished_match(done[0]) == 77
     stage.books = model.punish(stage.books, case.taker.channel_id, 77, model.Lien(OWED, B_SEQNO))
     lien = stage.account(case.taker).liens[77]
-    assert (lien.owed, lien.key, lien.seqno_a, lien.seqno_b) == (OWED, KEY, 10, B_SEQNO)
+    assert (lien.owed, lien.key, lien.lots, lien.seqno_a, lien.seqno_b) == (OWED, KEY, 1000, 10, B_SEQNO)
     stage.closes(case.taker, 10 * TON)
     assert stage.agree().locked - stage.agree().protected == OWED
 
@@ -103,7 +102,7 @@ def test_the_charge_of_one_channel_leaves_every_other_at_its_full_rate(stage: St
 
 def test_a_user_who_signs_is_absolved_and_paid_in_full(stage: Stage, case: Case):
     succeeded(punish(stage, case))
-    succeeded(lift(stage, case.taker, seqno=11, cites=B_SEQNO))
+    succeeded(lift(stage, case.taker, seqno=11))
     refused(punish(stage, case), SUPERSEDED)
     assert stage.account(case.taker).owed == 0
     stage.closes(case.taker, 10 * TON)
@@ -136,7 +135,9 @@ def test_what_conditionals_took_at_the_end_is_not_charged_again(stage: Stage, ca
 
 def test_signing_after_a_dodged_liquidation_absolves_too(stage: Stage, case: Case):
     succeeded(liquidate(stage, case.taker))
-    succeeded(lift(stage, case.taker, seqno=11, cites=3, match_id=LIQUIDATION_MATCH))
+    still = holding(POSITION_KEY, position(case.taker))
+    refused(lift(stage, case.taker, 11, LIQUIDATION_MATCH, still, POSITION_KEY), NOT_SIGNED)
+    succeeded(lift(stage, case.taker, 11, LIQUIDATION_MATCH, key=POSITION_KEY))
     assert stage.account(case.taker).owed == 0
 
 
@@ -254,33 +255,34 @@ def test_the_dictionary_is_the_one_the_half_commits_to(stage: Stage, case: Case)
 
 
 def test_the_user_does_not_absolve_himself(stage: Stage, case: Case):
-    """A half that cites an invented half of the service, or that the service has not acknowledged, lifts nothing."""
+    """What he cites himself counts for nothing: only what the service acknowledged, and that must hold the fill."""
     succeeded(punish(stage, case))
-    user, _service = acknowledged(case.taker, 11, B_SEQNO)
+    placed = order(case.taker, buy=True)
+    shown = acknowledged(case.taker, 11)
     invented = signed_half(case.taker, case.taker.key, 13, Conditionals(), Body(11, 0, bytes(32)))
     unread = signed_half(case.taker, case.taker.key_b, 13, Conditionals())
-    other = signed_half(case.taker, case.taker.key_b, 13, Conditionals(), Body(11, 1, bytes(32)))
-    for answer, code in ((invented, SIGNATURE), (unread, NOT_SIGNED), (other, NOT_SIGNED)):
-        body = absolve(case.taker.channel, 77, user, answer)
+    for answer, code in ((invented, SIGNATURE), (unread, NOT_SIGNED)):
+        body = absolve(case.taker.channel, 77, replace(shown, service=answer))
         refused(stage.word(case.taker.wallet, body, EVIDENCE_VALUE), code)
-    refused(lift(stage, case.taker, seqno=10, cites=B_SEQNO), NOT_SIGNED)
-    refused(lift(stage, case.taker, seqno=11, cites=B_SEQNO, match_id=78), 811)
-    still = holding(KEY, order(case.taker, buy=True))
-    refused(lift(stage, case.taker, seqno=11, cites=B_SEQNO - 1, conditionals=still), NOT_SIGNED)
+    refused(lift(stage, case.taker, seqno=10), NOT_SIGNED)
+    refused(lift(stage, case.taker, seqno=11, match_id=78), 811)
+    refused(lift(stage, case.taker, seqno=11, conditionals=holding(KEY, placed)), NOT_SIGNED)
+    refused(lift(stage, case.taker, seqno=11, conditionals=rest(placed, 999)), NOT_SIGNED)
+    hidden = replace(acknowledged(case.taker, 11, conditionals=holding(KEY, placed)), conditionals=None)
+    refused(stage.word(case.taker.wallet, absolve(case.taker.channel, 77, hidden), EVIDENCE_VALUE), EVIDENCE)
     assert stage.account(case.taker).owed == OWED
 
 
-def test_a_service_that_acknowledged_the_cancel_pays_from_its_bond(stage: Stage, case: Case):
-    succeeded(stage.word(TREASURY, post_bond(5 * TON), 5 * TON + WORD_VALUE))
-    stage.books, _ = model.post_bond(stage.books, 5 * TON)
+def test_an_order_whose_rest_counts_the_fill_is_signed(stage: Stage, case: Case):
     succeeded(punish(stage, case))
-    stage.books = model.punish(stage.books, case.taker.channel_id, 77, model.Lien(OWED, B_SEQNO))
-    dropped = holding(KEY + 1, order(case.taker, buy=True))
-    done = succeeded(lift(stage, case.taker, seqno=11, cites=B_SEQNO - 1, conditionals=dropped))
-    stage.books, payments = model.void(stage.books, case.taker.channel_id, 77)
-    assert payments[0].nano == OWED
-    stage.check_payments(done, payments)
-    assert stage.agree().bond == 5 * TON - OWED
+    succeeded(lift(stage, case.taker, seqno=11, conditionals=rest(order(case.taker, buy=True), 1000)))
+    assert stage.account(case.taker).owed == 0
+
+
+def test_a_cancel_that_the_service_acknowledged_voids_the_lien(stage: Stage, case: Case):
+    succeeded(punish(stage, case))
+    succeeded(lift(stage, case.taker, seqno=11, conditionals=holding(KEY + 1, order(case.taker, buy=True))))
+    assert stage.account(case.taker).owed == 0
 
 
 @pytest.mark.parametrize("inverse", [False, True])

@@ -9,7 +9,6 @@ from fairway.ton.cells import Builder, from_boc
 from fairway.ton.vault_messages import (
     REOPEN_VALUE,
     WORD_VALUE,
-    lend,
     post_bond,
     reopen,
     repay,
@@ -18,6 +17,7 @@ from fairway.ton.vault_messages import (
 )
 from fairway.units import TON
 from fairway.vault import books as model
+from fairway.vault import pool
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_worked_example_alice_then_carl(stage: Stage):
 def test_the_worked_example_carl_first_with_a_bond(stage: Stage):
     alice, _, carl = (stage.opened(name, nano * TON) for name, nano in (("alice", 10), ("bob", 15), ("carl", 100)))
     succeeded(stage.word(TREASURY, post_bond(4 * TON), 4 * TON + WORD_VALUE))
-    stage.books, _ = model.post_bond(stage.books, 4 * TON)
+    stage.books, _ = pool.post_bond(stage.books, 4 * TON)
     stage.closes(carl, 104 * TON)
     view = stage.agree()
     assert (view.supply, view.missing, view.locked - view.bond) == (275 * TON, 44 * TON, 21 * TON)
@@ -103,19 +103,6 @@ def test_only_the_wallet_of_both_channels_reopens(stage: Stage):
     old, new, other = stage.opened("alice", TON), stage.opened("alice", salt=1), stage.opened("bob")
     for wallet, following in ((other.wallet, new), (old.wallet, other), (old.wallet, old)):
         refused(stage.word(wallet, reopen(old.channel, following.channel, 0), REOPEN_VALUE + WORD_VALUE), 808)
-
-
-def test_lenders_are_paid_from_what_is_free_only(stage: Stage):
-    alice = stage.opened("alice", 10 * TON)
-    succeeded(stage.word(address("lender"), lend(5 * TON), 5 * TON + WORD_VALUE))
-    stage.books, _ = model.lend(stage.books, 5 * TON)
-    stage.agree()
-    refused(stage.word(TREASURY, repay(address("lender"), 5 * TON + 1)), 807)
-    refused(stage.word(alice.wallet, repay(alice.wallet, 1)), 806)
-    done = succeeded(stage.word(TREASURY, repay(address("lender"), 5 * TON)))
-    stage.books, payments = model.repay(stage.books, b"lender", 5 * TON)
-    stage.check_payments(done, payments)
-    stage.agree()
 
 
 def test_nobody_opens_in_anothers_name_or_without_the_service(stage: Stage):

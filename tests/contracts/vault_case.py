@@ -13,8 +13,8 @@ from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.state import Body, Half
 from fairway.crypto.keys import Signer
 from fairway.exchange.terms import OracleRound, OrderTerms, PositionTerms, Receipt
-from fairway.ton.cells import Cell, to_cell
-from fairway.ton.vault_messages import FillEvidence, Promise, SignedCell, SignedRound
+from fairway.ton.cells import Builder, Cell, to_cell
+from fairway.ton.vault_messages import Acknowledgement, FillEvidence, Promise, SignedCell, SignedRound
 from fairway.units import TON
 
 FILLED_MS = GENESIS * 1000
@@ -112,13 +112,19 @@ def promise(party: Party, key: int, terms: OrderTerms | PositionTerms, **forged:
 
 
 def acknowledged(
-    party: Party, seqno: int, cites: int, conditionals: Conditionals | None = None
-) -> tuple[SignedCell, SignedCell]:
-    """A half of the user that cites the service's half `cites`, and the service's that cites it."""
+    party: Party, seqno: int, by: int = B_SEQNO + 1, conditionals: Conditionals | None = None, key: int = KEY
+) -> Acknowledgement:
+    """The service's half `by` that cites the user's body `seqno` with these conditionals."""
     conditionals = conditionals or Conditionals()
-    user = signed_half(party, party.key, seqno, conditionals, Body(cites, 0, bytes(32)))
     body = Body(seqno, 0, conditionals.root_hash())
-    return user, signed_half(party, party.key_b, cites + 1, Conditionals(), body)
+    half = signed_half(party, party.key_b, by, Conditionals(), body)
+    return Acknowledgement(half, conditionals.root_cell(), key)
+
+
+def rest(placed: OrderTerms, lots: int) -> Conditionals:
+    """Of an order, what is left when `lots` are signed."""
+    left = Builder().store_uint(0x4F524453, 32).store_uint(lots, 48).store_uint(lots * TON // 20, 80).store_coins(0)
+    return Conditionals([(placed.key, Conditional(left.store_ref(to_cell(placed.cell())).end_cell(), ORDER_CODE, 0))])
 
 
 @dataclass(frozen=True)

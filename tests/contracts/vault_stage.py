@@ -23,12 +23,15 @@ from fairway.ton.vault_messages import (
     AccountView,
     BooksView,
     ChannelParts,
+    LossesView,
     Rules,
     VaultParts,
     consent,
     open_channel,
     read_account,
     read_books,
+    read_losses,
+    read_pool,
     sink_of,
     vault_init,
     wallet_init,
@@ -36,6 +39,7 @@ from fairway.ton.vault_messages import (
 )
 from fairway.units import TON
 from fairway.vault import books as model
+from fairway.vault.state import UNITS
 
 NETWORK = -3
 RESPONSE_MS = 600_000
@@ -187,13 +191,23 @@ class Stage:
     def account(self, party: Party) -> AccountView | None:
         return read_account(self.router.get(str(self.vault), "get_account", (int.from_bytes(party.channel),)))
 
+    def losses(self, party: Party) -> LossesView:
+        name = int.from_bytes(party.channel)
+        return read_losses(self.router.get(str(self.vault), "get_losses", (name,)))
+
     def agree(self) -> BooksView:
         """Contract and books say the same, the laws hold, and the TON is really there."""
         view, books = self.view(), self.books
         assert (view.locked, view.protected, view.bond) == (books.locked, books.protected, books.bond)
         assert (view.supply, view.sink, view.missing) == (books.supply, books.sink, books.missing)
         assert [nano for _, nano in view.claims] == [claim.nano for claim in books.claims]
-        assert view.supply == model.UNITS * (view.locked - view.bond) + view.missing
+        pool = read_pool(self.router.get(str(self.vault), "get_pool"))
+        known = books.pool
+        assert (pool.value, pool.shares, pool.epoch, pool.posted_s) == (
+            known.value, known.shares, known.epoch, known.posted_s,
+        )  # fmt: skip
+        assert [nano for _, nano in pool.exits] == [each.nano for each in known.exits]
+        assert view.supply == UNITS * (view.locked - view.bond) + view.missing
         assert view.locked >= view.protected
         assert self.router.account(str(self.vault)).balance >= view.locked
         return view

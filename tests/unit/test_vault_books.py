@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fairway.errors import IllegalTransition, Rejected
-from fairway.vault.books import (
-    UNITS,
-    Books,
-    Lien,
-    Payment,
-    Reopening,
-    absolve,
-    come_home,
-    lend,
-    open_account,
-    post_bond,
-    pre_register,
-    punish,
-    rate,
-    repay,
-    return_bond,
-    void,
-    wrap,
-)
+from fairway.vault.books import absolve, come_home, open_account, pre_register, punish, rate, wrap
+from fairway.vault.losses import answer, show, slash, take
+from fairway.vault.pool import lend, post_bond, post_value, repay, return_bond, withdraw
+from fairway.vault.state import UNITS, Books, Claim, Lien, Payment, Reopening
 
 ALICE, BOB, CARL = 1, 2, 3
 WALLETS = {ALICE: b"alice", BOB: b"bob", CARL: b"carl"}
@@ -87,7 +74,7 @@ def test_carl_first_waits_for_four_when_nothing_bridges(example: Books):
 
 
 def test_carl_first_is_paid_at_once_from_a_lenders_deposit(example: Books):
-    books, _ = lend(example, 4)
+    books, _ = lend(example, b"lender", 4)
     books, paid = closed(books, CARL, 104)
     assert paid == (Payment(b"carl", 104),)
     assert figures(books) == {"tvl": 25, "supply": 275, "missing": 0}
@@ -198,11 +185,109 @@ def test_a_match_is_charged_once(example: Books):
         absolve(books, ALICE, 8)
 
 
-def test_a_voided_lien_costs_the_operator_his_bond(example: Books):
-    books, _ = post_bond(example, 5)
-    books, paid = void(punish(books, ALICE, 7, Lien(4, 2)), ALICE, 7)
-    assert paid == (Payment(b"alice", 4),)
-    assert (books.bond, books.tvl, books.accounts[ALICE].owed) == (1, 125, 0)
+def test_a_lie_of_the_service_forfeits_four_fines_and_one_of_them_is_the_users(example: Books):
+    books, _ = post_bond(example, 50)
+    books, paid = slash(books, ALICE, seqno=7, fine=5)
+    assert paid == (Payment(b"alice", 5),)
+    assert (books.bond, books.free, books.locked) == (30, 45, 170)
+    assert books.supply == UNITS * books.tvl + books.missing
+    with pytest.raises(Rejected, match="slashed"):
+        slash(books, ALICE, seqno=7, fine=5)
+
+
+def test_what_a_puppet_is_slashed_waits_behind_every_gain(example: Books):
+    books, _ = closed(example, CARL, 104)
+    books, _ = post_bond(replace(books, claims=(Claim(b"carl", 100),)), 20)
+    books, paid = slash(replace(books, claims=(Claim(b"carl", 100),)), ALICE, seqno=7, fine=5)
+    assert [claim.wallet for claim in books.claims] == [b"carl", b"alice"]
+    assert paid == ()
+
+
+def test_a_loss_that_both_signed_pays_a_winner_before_the_loser_closes(example: Books):
+    books, _ = closed(example, CARL, 104)
+    books = show(books, ALICE, sent_a=5, sent_b=0, b_seqno=3, due_s=100)
+    with pytest.raises(Rejected, match="too_early"):
+        take(books, ALICE, 99)
+    books, paid = take(books, ALICE, 100)
+    assert paid == (Payment(b"carl", 4),)
+    assert (books.accounts[ALICE].deposit, books.free) == (5, 1)
+    books, paid = closed(books, ALICE, 5)
+    assert paid == (Payment(b"alice", 5),)
+    assert figures(books) == {"tvl": 16, "supply": 176, "missing": 0}
+
+
+def test_a_later_promise_of_the_service_answers_a_stale_pair(example: Books):
+    announced = show(example, ALICE, sent_a=5, sent_b=0, b_seqno=3, due_s=100)
+    with pytest.raises(Rejected, match="answer"):
+        answer(announced, ALICE, 4, 3, promised=False)
+    books = answer(announced, ALICE, 4, 4, promised=False)
+    assert take(books, ALICE, 100)[0].accounts[ALICE].deposit == 9
+    books = answer(announced, ALICE, 0, 4, promised=True)
+    with pytest.raises(Rejected, match="no_notice"):
+        take(books, ALICE, 100)
+    with pytest.raises(Rejected, match="notice"):
+        show(books, ALICE, sent_a=5, sent_b=0, b_seqno=3, due_s=200)
+
+
+def test_a_loss_moves_once_and_what_is_won_back_is_a_gain(example: Books):
+    books, _ = take(show(example, ALICE, 5, 0, 3, 0), ALICE, 0)
+    with pytest.raises(Rejected, match="no_loss"):
+        show(books, ALICE, 5, 0, 3, 0)
+    books, _ = take(show(books, ALICE, 7, 0, 4, 0), ALICE, 0)
+    assert books.accounts[ALICE].deposit == 3
+    assert closed(books, ALICE, 10)[1] == (Payment(b"alice", 10),)
+    held = replace(books, protected=books.locked)
+    assert come_home(held, ALICE, 10, to_sink=False, ended=True)[1] == (Payment(b"alice", 3),)
+
+
+def test_of_a_channel_that_has_ended_no_pair_is_heard(example: Books):
+    announced = show(example, ALICE, 5, 0, 3, 0)
+    books, _ = come_home(announced, ALICE, 50, to_sink=True, ended=True)
+    for move in (lambda: show(books, ALICE, 5, 0, 3, 0), lambda: take(books, ALICE, 0)):
+        with pytest.raises(Rejected, match="channel_ended"):
+            move()
+
+
+def test_a_share_costs_what_the_service_posted_and_is_worth_it():
+    books, _ = lend(Books(), b"one", 100)
+    books = post_value(books, 1, 90, now_s=0, pause_s=0)
+    books, _ = lend(books, b"two", 90)
+    assert books.pool.lenders == {b"one": 100, b"two": 100}
+    books = post_value(books, 2, 135, now_s=0, pause_s=0)
+    books, paid = withdraw(books, b"one", 100)
+    assert paid == (Payment(b"one", 67),)
+    assert (books.pool.value, books.pool.shares) == (68, 100)
+
+
+def test_a_value_moves_a_quarter_at_a_time_and_leaves_time_to_leave():
+    books, _ = lend(Books(), b"one", 100)
+    for epoch, value, now_s in ((1, 126, 9), (1, 74, 9), (2, 100, 9), (0, 100, 9), (1, 101, 9)):
+        with pytest.raises(Rejected, match="posted"):
+            post_value(books, epoch, value, now_s, pause_s=5)
+    books = post_value(books, 1, 75, now_s=9, pause_s=5)
+    with pytest.raises(Rejected, match="posted"):
+        post_value(books, 2, 75, now_s=13, pause_s=5)
+    assert post_value(books, 2, 93, now_s=14, pause_s=5).pool.value == 93
+
+
+def test_a_lender_who_leaves_waits_behind_gains_and_never_takes_the_bond(example: Books):
+    books, _ = post_bond(lend(example, b"lender", 3)[0], 4)
+    books, paid = closed(books, CARL, 105)
+    assert paid == (Payment(b"carl", 105),)
+    books, paid = withdraw(books, b"lender", 3)
+    assert (paid, books.free, books.pool.exits) == ((), 2, (Claim(b"lender", 3),))
+    with pytest.raises(Rejected, match="not_free"):
+        repay(books, b"operator", 1)
+    books, paid = closed(books, ALICE, 5)
+    assert paid == (Payment(b"alice", 5), Payment(b"lender", 3))
+
+
+def test_the_operator_takes_nothing_of_what_shares_are_worth():
+    books, _ = lend(Books(), b"lender", 10)
+    with pytest.raises(Rejected, match="not_free"):
+        repay(books, b"operator", 1)
+    books = post_value(books, 1, 8, now_s=0, pause_s=0)
+    assert repay(books, b"operator", 2)[1] == (Payment(b"operator", 2),)
 
 
 def test_the_operator_is_repaid_behind_every_claim_and_never_from_the_bond(example: Books):

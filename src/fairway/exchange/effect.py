@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Half, SignedHalf
 from fairway.exchange.change import AnyChange
 from fairway.exchange.event import Priced
@@ -103,11 +104,12 @@ class PunishDodge:
 
 @dataclass(frozen=True, slots=True)
 class Absolve:
-    """Show the vault that the channel's owner has signed: `half` cites what he owed."""
+    """Show the vault that the channel's owner has signed what he owed: the pushed half answers one with these."""
 
     channel_id: bytes
     match_id: int
-    half: SignedHalf
+    key: int
+    conditionals: Conditionals
 
 
 @dataclass(frozen=True, slots=True)

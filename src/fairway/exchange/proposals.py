@@ -128,6 +128,6 @@ def _settle_debts(venue: Venue, turn: Turn, event: Proposed) -> None:
     assert channel.a is not None
     for debt in debts:
         if debt.receipt.b_seqno <= event.cites and debt.receipt.match_id in called:
-            turn.effects.append(Absolve(event.channel_id, debt.receipt.match_id, channel.a))
+            turn.effects.append(Absolve(event.channel_id, debt.receipt.match_id, debt.key, channel.a_conditionals))
     if left := [debt for debt in debts if debt.receipt.b_seqno > event.cites]:
         venue.debts[event.channel_id] = left

@@ -232,7 +232,7 @@ class Errands:
         if await self._owes(absolve.channel_id, absolve.match_id):
             signer = self._signer(absolve.channel_id)
             service = SignedHalf(push.half, signer.sign(push.half.digest()))
-            body = absolving(self._name(absolve.channel_id), absolve.match_id, absolve.half, service)
+            body = absolving(self._name(absolve.channel_id), absolve, service)
             await self._send(self._engine.rules.vault, EVIDENCE_VALUE, body)
 
     async def _owes(self, channel_id: bytes, match_id: int) -> bool:

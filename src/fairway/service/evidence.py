@@ -6,12 +6,13 @@ from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import IllegalTransition
-from fairway.exchange.effect import PunishDodge, PunishFill
+from fairway.exchange.effect import Absolve, PunishDodge, PunishFill
 from fairway.exchange.event import Priced
 from fairway.exchange.pricing import round_of
 from fairway.exchange.venue import Carrier
 from fairway.ton.cells import Cell, to_cell
 from fairway.ton.vault_messages import (
+    Acknowledgement,
     FillEvidence,
     Promise,
     SignedCell,
@@ -45,9 +46,10 @@ def dodge_evidence(network: int, punish: PunishDodge, channel: bytes) -> Cell:
     return punish_liquidation(channel, _promise(dodge.carrier, dodge.key), _round(network, dodge.priced))
 
 
-def absolving(channel: bytes, match_id: int, user: SignedHalf, service: SignedHalf) -> Cell:
-    """The vault's message that the user has signed what he owed."""
-    return absolve(channel, match_id, _signed(user), _signed(service))
+def absolving(channel: bytes, lifted: Absolve, service: SignedHalf) -> Cell:
+    """The vault's message that the user has signed what he owed, as `service` acknowledges."""
+    shown = Acknowledgement(_signed(service), lifted.conditionals.root_cell(), lifted.key)
+    return absolve(channel, lifted.match_id, shown)
 
 
 def _promise(carrier: Carrier, key: int) -> Promise:

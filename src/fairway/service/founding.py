@@ -28,7 +28,7 @@ from fairway.errors import FairwayError, Unavailable
 from fairway.exchange.event import Founded
 from fairway.exchange.listing import default_listings, parse_listings
 from fairway.units import parse_ton
-from fairway.vault.books import UNITS
+from fairway.vault.state import UNITS
 
 __all__ = ["VENUE", "read_founding"]
 

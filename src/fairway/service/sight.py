@@ -8,6 +8,7 @@ from fairway.chain.interface import Chain, Message, Transaction
 from fairway.channel.state import Body
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import from_boc
+from fairway.ton.vault_messages import TWO_HALVES
 
 __all__ = [
     "ChannelSight",
@@ -25,9 +26,9 @@ LIQUIDATION = 1 << 63
 RECEIPT_MATCH = 32 + 128 + 256
 """Where a receipt names the match."""
 COME_HOME, CHANNEL_CLOSED, EXCESSES = 0x484F4D45, 0xDDDC88BA, 0xD53276DB
-PUNISH_FILL, PUNISH_LIQUIDATION, ABSOLVE = 0x504E464C, 0x504E4C51, 0x4142534F
-JUDGEMENTS = frozenset({PUNISH_FILL, PUNISH_LIQUIDATION, ABSOLVE})
-"""The vault's words that set or lift a lien: punish a fill, punish a liquidation, absolve."""
+PUNISH_FILL, PUNISH_LIQUIDATION, PUNISH_TWO_HALVES, ABSOLVE = 0x504E464C, 0x504E4C51, 0x504E5448, 0x4142534F
+JUDGEMENTS = frozenset({PUNISH_FILL, PUNISH_LIQUIDATION, PUNISH_TWO_HALVES, ABSOLVE})
+"""The vault's words that set or lift a lien: punish a fill, a liquidation, a half signed twice; absolve."""
 
 
 class Quarantine(NamedTuple):
@@ -123,6 +124,8 @@ def punished_match(transaction: Transaction) -> int | None:
     word = fields.load_uint(32)
     if word == ABSOLVE:
         return None
+    if word == PUNISH_TWO_HALVES:
+        return TWO_HALVES
     evidence = fields.load_ref().begin_parse()
     shown = evidence.load_ref().begin_parse()
     if word == PUNISH_LIQUIDATION:

@@ -1,60 +1,97 @@
-"""The messages the vault takes, and evidence as it reads it. The one door to `vault_parts` and `vault_views` as well.
+"""The messages the vault takes. The one door to `vault_evidence`, `vault_parts` and `vault_views` as well.
 
-Layouts are those of contracts/schema.tlb. A channel is named here by the hash of its contract's address. Halves,
-receipts, rounds and terms come as cells; whoever makes them is not this module's business.
+Layouts are those of contracts/schema.tlb. A channel is named here by the hash of its contract's address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from pytoniq_core import HashMap
-
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Cell
-from fairway.ton.merkle import entry_proof, whole_proof
+from fairway.ton.merkle import whole_proof
+from fairway.ton.vault_evidence import (
+    Acknowledgement,
+    FillEvidence,
+    Promise,
+    SignedCell,
+    SignedRound,
+    bytes_cell,
+    late_receipt,
+    two_halves,
+)
 from fairway.ton.vault_parts import ChannelParts, Rules, VaultParts, consent, sink_of, vault_init, wallet_init
-from fairway.ton.vault_views import AccountView, BooksView, LienView, read_account, read_books
+from fairway.ton.vault_views import (
+    AccountView,
+    BooksView,
+    LienView,
+    LossesView,
+    PoolView,
+    read_account,
+    read_books,
+    read_losses,
+    read_pool,
+)
 
 __all__ = [
     "EVIDENCE_VALUE",
     "OPEN_VALUE",
     "REOPEN_VALUE",
+    "TWO_HALVES",
     "WORD_VALUE",
     "WRAP_VALUE",
     "AccountView",
+    "Acknowledgement",
     "BooksView",
     "ChannelParts",
     "FillEvidence",
     "LienView",
+    "LossesView",
+    "PoolView",
     "Promise",
     "Rules",
     "SignedCell",
     "SignedRound",
     "VaultParts",
     "absolve",
+    "answer_loss",
     "consent",
     "lend",
     "open_channel",
     "pay_claims",
+    "pool_value",
     "post_bond",
+    "post_value",
     "punish_fill",
     "punish_liquidation",
+    "punish_two_halves",
     "read_account",
     "read_books",
+    "read_losses",
+    "read_pool",
     "reopen",
     "repay",
     "return_bond",
+    "show_loss",
     "sink_of",
+    "slash_late_receipt",
+    "slash_two_halves",
+    "take_loss",
     "vault_init",
     "wallet_init",
+    "withdraw",
     "wrap",
 ]
 
 _OPEN, _WRAP, _REOPEN = 0x4F50454E, 0x57524150, 0x52454F50
 _POST_BOND, _LEND, _REPAY, _RETURN_BOND, _PAY_CLAIMS = 0x424F4E44, 0x4C454E44, 0x52455059, 0x52455442, 0x50415943
+_WITHDRAW, _POST_VALUE, _POOL_VALUE = 0x57544844, 0x504F5354, 0x504F4F4C
 _PUNISH_FILL, _PUNISH_LIQUIDATION, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x4142534F
+_PUNISH_TWO_HALVES, _SLASH, _SHOW_LOSS, _ANSWER_LOSS, _TAKE_LOSS = (
+    0x504E5448,
+    0x534C5348,
+    0x4C4F5353,
+    0x414E5357,
+    0x54414B45,
+)
 
 OPEN_VALUE = 100_000_000
 """Nano to attach to `open_channel`: half is rent for ever, the rest comes back."""
@@ -65,69 +102,9 @@ REOPEN_VALUE = 250_000_000
 WORD_VALUE = 50_000_000
 """Nano to attach to any other message beside the TON it brings; what is left comes back."""
 EVIDENCE_VALUE = 150_000_000
-"""Nano to attach to `punish_*` and `absolve`; what is left comes back."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCell:
-    """A cell and the signature of its hash: a half, a receipt."""
-
-    signature: bytes
-    cell: Cell
-
-    def to_cell(self) -> Cell:
-        """Signature, then reference."""
-        return Builder().store_bytes(self.signature).store_ref(self.cell).end_cell()
-
-
-@dataclass(frozen=True, slots=True)
-class SignedRound:
-    """An oracle round and signatures of its hash by oracle index."""
-
-    cell: Cell
-    signatures: Mapping[int, bytes]
-
-    def to_cell(self) -> Cell:
-        """Round, then the dictionary of signatures."""
-        signatures = HashMap(8, value_serializer=lambda signature, builder: builder.store_ref(_bytes(signature)))
-        for index, signature in self.signatures.items():
-            signatures.set_int_key(index, signature)
-        return Builder().store_ref(self.cell).store_dict(signatures.serialize()).end_cell()
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """A conditional in a signed half: the half, the root of its conditionals, and the key it stands under."""
-
-    half: SignedCell
-    conditionals: Cell
-    key: int
-
-    def to_cell(self) -> Cell:
-        """Key, half, Merkle proof."""
-        body = Builder().store_uint(self.key, 32).store_ref(self.half.to_cell())
-        return body.store_ref(entry_proof(self.conditionals, 32, self.key)).end_cell()
-
-
-@dataclass(frozen=True, slots=True)
-class FillEvidence:
-    """A fill as three parties signed it: taker's order, service's receipt, maker's order; and what it is worth now.
-
-    `before` and `after` are consecutive rounds around the end of the taker's time to sign.
-    """
-
-    maker_channel: bytes
-    taker: Promise
-    maker: Promise
-    receipt: SignedCell
-    before: SignedRound
-    after: SignedRound
-
-    def to_cell(self) -> Cell:
-        """The contract's cell."""
-        rounds = Builder().store_ref(self.before.to_cell()).store_ref(self.after.to_cell()).end_cell()
-        body = Builder().store_bytes(self.maker_channel).store_ref(self.taker.to_cell()).store_ref(self.maker.to_cell())
-        return body.store_ref(self.receipt.to_cell()).store_ref(rounds).end_cell()
+"""Nano to attach to evidence: `punish_*`, `absolve`, `slash_*`, `*_loss`; what is left comes back."""
+TWO_HALVES = 3 << 62
+"""Under this, and no match, stands the lien of a user who signed two halves under one seqno."""
 
 
 def open_channel(  # one field each, in the order of the schema
@@ -135,7 +112,7 @@ def open_channel(  # one field each, in the order of the schema
 ) -> Cell:
     """Registers the channel of two keys; the sender is the wallet that is paid for ever. `salt` is 32 bytes."""
     body = _word(_OPEN, query_id).store_bytes(key_a).store_bytes(key_b).store_bytes(salt)
-    return body.store_ref(_bytes(user_consent)).store_ref(_bytes(service_consent)).end_cell()
+    return body.store_ref(bytes_cell(user_consent)).store_ref(bytes_cell(service_consent)).end_cell()
 
 
 def wrap(channel: bytes, nano: int, query_id: int = 0) -> Cell:
@@ -159,8 +136,24 @@ def lend(nano: int, query_id: int = 0) -> Cell:
     return _word(_LEND, query_id).store_coins(nano).end_cell()
 
 
+def withdraw(shares: int, query_id: int = 0) -> Cell:
+    """Burns the sender's shares of the pool for what they were last posted to be worth."""
+    return _word(_WITHDRAW, query_id).store_coins(shares).end_cell()
+
+
+def pool_value(vault: Address, epoch: int, value: int, record: bytes) -> Cell:
+    """What the service's key signs, by its hash: the pool's value, and the hash of what it was computed from."""
+    body = Builder().store_uint(_POOL_VALUE, 32).store_address(vault.foreign()).store_uint(epoch, 32)
+    return body.store_coins(value).store_bytes(record).end_cell()
+
+
+def post_value(posted: SignedCell, query_id: int = 0) -> Cell:
+    """Brings a `pool_value` that the service has signed. Anyone may send it."""
+    return _word(_POST_VALUE, query_id).store_ref(posted.cell).store_ref(bytes_cell(posted.signature)).end_cell()
+
+
 def repay(wallet: Address, nano: int, query_id: int = 0) -> Cell:
-    """Pays free TON to a lender. Sent by the treasury."""
+    """Pays the operator's fees: free TON beyond the bond and the lenders' shares. Sent by the treasury."""
     return _word(_REPAY, query_id).store_address(wallet.foreign()).store_coins(nano).end_cell()
 
 
@@ -185,27 +178,51 @@ def punish_liquidation(channel: bytes, position: Promise, touched: SignedRound, 
     return _word(_PUNISH_LIQUIDATION, query_id).store_bytes(channel).store_ref(evidence).end_cell()
 
 
-def absolve(
-    channel: bytes,
-    match_id: int,
-    user: SignedCell,
-    service: SignedCell,
-    conditionals: Cell | None = None,
-    query_id: int = 0,
-) -> Cell:
-    """Lifts a lien with a later half of the user that the service's half acknowledges.
+def absolve(channel: bytes, match_id: int, shown: Acknowledgement, query_id: int = 0) -> Cell:
+    """Lifts a lien: the service acknowledged a later half in which the user has signed the fill, or owes it no more."""
+    body = _word(_ABSOLVE, query_id).store_bytes(channel).store_uint(match_id, 64)
+    return body.store_ref(shown.to_cell()).end_cell()
 
-    `conditionals` of the user's half are needed only to show that the service itself broke the lien.
-    """
+
+def punish_two_halves(channel: bytes, first: SignedCell, second: SignedCell, query_id: int = 0) -> Cell:
+    """Enters a lien of the fine: the user signed two halves under one seqno."""
+    body = _word(_PUNISH_TWO_HALVES, query_id).store_bytes(channel)
+    return body.store_ref(two_halves(first, second)).end_cell()
+
+
+def slash_two_halves(channel: bytes, first: SignedCell, second: SignedCell, query_id: int = 0) -> Cell:
+    """Has the bond pay: the service signed two halves under one seqno. Anyone may send it."""
+    return _word(_SLASH, query_id).store_bytes(channel).store_ref(two_halves(first, second)).end_cell()
+
+
+def slash_late_receipt(
+    channel: bytes, placed: Acknowledgement, dropped: Acknowledgement, receipt: SignedCell, query_id: int = 0
+) -> Cell:
+    """Has the bond pay: the service acknowledged an order and its cancel, and filled it in a later half."""
+    lie = late_receipt(placed, dropped, receipt)
+    return _word(_SLASH, query_id).store_bytes(channel).store_ref(lie).end_cell()
+
+
+def show_loss(
+    channel: bytes, user: SignedCell, service: SignedCell, conditionals: Cell | None = None, query_id: int = 0
+) -> Cell:
+    """Announces the loss of a pair: `user` cites `service`, whose `conditionals` hold at most the settlement chain."""
     evidence = Builder().store_ref(user.to_cell()).store_ref(service.to_cell())
     evidence.store_maybe_ref(whole_proof(conditionals) if conditionals else None)
-    body = _word(_ABSOLVE, query_id).store_bytes(channel).store_uint(match_id, 64)
-    return body.store_ref(evidence.end_cell()).end_cell()
+    return _word(_SHOW_LOSS, query_id).store_bytes(channel).store_ref(evidence.end_cell()).end_cell()
+
+
+def answer_loss(channel: bytes, service: SignedCell, conditionals: Cell | None = None, query_id: int = 0) -> Cell:
+    """Answers with a later half of the service: it sent more since, or its `conditionals` promise something."""
+    evidence = Builder().store_ref(service.to_cell())
+    evidence.store_maybe_ref(whole_proof(conditionals) if conditionals else None)
+    return _word(_ANSWER_LOSS, query_id).store_bytes(channel).store_ref(evidence.end_cell()).end_cell()
+
+
+def take_loss(channel: bytes, query_id: int = 0) -> Cell:
+    """Moves an announced loss that nobody answered in time. Anyone may send it."""
+    return _word(_TAKE_LOSS, query_id).store_bytes(channel).end_cell()
 
 
 def _word(op: int, query_id: int) -> Builder:
     return Builder().store_uint(op, 32).store_uint(query_id, 64)
-
-
-def _bytes(value: bytes) -> Cell:
-    return Builder().store_bytes(value).end_cell()

@@ -90,8 +90,14 @@ def vault_init(parts: VaultParts) -> Cell:
     data = Builder()
     for _ in range(6):
         data.store_coins(0)
-    data.store_uint(0, 32).store_bit(0).store_bit(0).store_ref(settings.end_cell())
+    data.store_uint(0, 32).store_bit(0).store_bit(0)
+    data.store_ref(_no_lenders()).store_ref(settings.end_cell())
     return state_init(contract_code("vault"), data.end_cell())
+
+
+def _no_lenders() -> Cell:
+    pool = Builder().store_coins(0).store_coins(0).store_uint(0, 32).store_uint(0, 32).store_uint(0, 256)
+    return pool.store_bit(0).store_uint(0, 32).store_bit(0).end_cell()
 
 
 def wallet_init(vault: Address, owner: Address) -> Cell:

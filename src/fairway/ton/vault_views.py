@@ -11,7 +11,17 @@ from fairway.errors import InvalidMessage
 from fairway.ton.address import Address
 from fairway.ton.cells import Cell, Slice, from_boc
 
-__all__ = ["AccountView", "BooksView", "LienView", "read_account", "read_books"]
+__all__ = [
+    "AccountView",
+    "BooksView",
+    "LienView",
+    "LossesView",
+    "PoolView",
+    "read_account",
+    "read_books",
+    "read_losses",
+    "read_pool",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +39,11 @@ class BooksView:
 
 @dataclass(frozen=True, slots=True)
 class LienView:
-    """A lien: what is owed for a match, the key of its conditional, and the halves it was seen in."""
+    """A lien: what is owed for a match, the key of its conditional and its lots, and the halves it was seen in."""
 
     owed: int
     key: int
+    lots: int
     seqno_a: int
     seqno_b: int
 
@@ -57,12 +68,46 @@ class AccountView:
     reopening: tuple[bytes, int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """`get_pool`: what lenders' shares are worth, since when, computed from what; who waits to be paid back."""
+
+    value: int
+    shares: int
+    epoch: int
+    posted_s: int
+    record: bytes
+    exits: tuple[tuple[Address, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LossesView:
+    """`get_losses`: of one channel, the losses moved, the service's half that answered last, and what is announced.
+
+    `notice` is (nano, the seqno of the service's half that the user cited, due at in seconds).
+    """
+
+    moved: int
+    seen: int
+    notice: tuple[int, int, int] | None
+
+
 def read_books(stack: Sequence[object]) -> BooksView:
     """What `get_books` left, as the chain's interface gives it: integers, and dictionaries as BOC bytes or None."""
     locked, protected, bond, supply, sink, missing = map(_integer, stack[:6])
-    entries = sorted(_dictionary(stack[6], 32).items())
-    claims = tuple((_address(fields), fields.load_coins()) for _, fields in entries)
-    return BooksView(locked, protected, bond, supply, sink, missing, claims)
+    return BooksView(locked, protected, bond, supply, sink, missing, _claims(stack[6]))
+
+
+def read_pool(stack: Sequence[object]) -> PoolView:
+    """What `get_pool` left."""
+    value, shares, epoch, posted_s, record = map(_integer, stack[:5])
+    return PoolView(value, shares, epoch, posted_s, record.to_bytes(32), _claims(stack[5]))
+
+
+def read_losses(stack: Sequence[object]) -> LossesView:
+    """What `get_losses` left."""
+    moved, seen, nano, b_seqno, due_s = map(_integer, stack)
+    return LossesView(moved, seen, (nano, b_seqno, due_s) if nano else None)
 
 
 def read_account(stack: Sequence[object]) -> AccountView | None:
@@ -70,10 +115,7 @@ def read_account(stack: Sequence[object]) -> AccountView | None:
     known, channel_id, key_a, key_b, wallet, deposit, held, owed, ready, ended, liens, following, payout = stack
     if not known:
         return None
-    lien = {
-        match_id: LienView(fields.load_coins(), fields.load_uint(32), fields.load_uint(64), fields.load_uint(64))
-        for match_id, fields in _dictionary(liens, 64).items()
-    }
+    lien = {match_id: _lien(fields) for match_id, fields in _dictionary(liens, 64).items()}
     return AccountView(
         channel_id=_integer(channel_id),
         key_a=_integer(key_a).to_bytes(32),
@@ -87,6 +129,16 @@ def read_account(stack: Sequence[object]) -> AccountView | None:
         liens=lien,
         reopening=(_integer(following).to_bytes(32), _integer(payout)) if following else None,
     )
+
+
+def _claims(value: object) -> tuple[tuple[Address, int], ...]:
+    entries = sorted(_dictionary(value, 32).items())
+    return tuple((_address(fields), fields.load_coins() or 0) for _, fields in entries)
+
+
+def _lien(fields: Slice) -> LienView:
+    owed, key, lots = fields.load_coins() or 0, fields.load_uint(32), fields.load_uint(48)
+    return LienView(owed, key, lots, fields.load_uint(64), fields.load_uint(64))
 
 
 def _integer(value: object) -> int:

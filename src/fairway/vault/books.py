@@ -15,93 +15,13 @@ Every function returns the new books; `Rejected` means that nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from fairway.errors import IllegalTransition, Rejected
-
-LEVERAGE = 10
-"""λ: wrapped units on the service's side for each on the user's."""
+from fairway.vault.state import UNITS, Account, Books, Claim, Lien, Payment, Reopening
 
 CLAIMS_PER_MOVE = 4
-"""So many waiting gains are paid by one message; whoever sends another goes on."""
-
-UNITS = LEVERAGE + 1
-"""Wrapped units for each nano of a deposit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lien:
-    """What a channel owes for one match until its user has signed it; `b_seqno` is the service's half that says so."""
-
-    owed: int
-    b_seqno: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reopening:
-    """The wallet's word for a close to come: pay out up to `payout`, wrap the rest into `channel_id`."""
-
-    channel_id: int
-    payout: int
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One channel in the books. `held` units are in its jetton wallet, so `held = 0` means that all came home."""
-
-    wallet: bytes
-    deposit: int = 0
-    held: int = 0
-    owed: int = 0
-    ended: bool = False
-    liens: Mapping[int, Lien] = field(default_factory=dict)
-    reopening: Reopening | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """TON that leaves the vault now."""
-
-    wallet: bytes
-    nano: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A gain that waits its turn for free TON."""
-
-    wallet: bytes
-    nano: int
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """The whole of the vault's accounting."""
-
-    locked: int = 0
-    protected: int = 0
-    bond: int = 0
-    supply: int = 0
-    sink: int = 0
-    missing: int = 0
-    accounts: Mapping[int, Account] = field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()
-
-    @property
-    def tvl(self) -> int:
-        """TON wrapped and not taken out."""
-        return self.locked - self.bond
-
-    @property
-    def free(self) -> int:
-        """TON that backs no open deposit."""
-        return self.locked - self.protected
-
-    @property
-    def claimed(self) -> int:
-        """TON that waiting gains add up to."""
-        return sum(claim.nano for claim in self.claims)
+"""So many who wait are paid by one message; whoever sends another goes on."""
 
 
 def account(books: Books, channel_id: int) -> Account:
@@ -116,7 +36,7 @@ def open_account(books: Books, channel_id: int, wallet: bytes) -> Books:
     """Registers a channel; its payouts go to `wallet` for ever, and its ID is never taken twice."""
     if channel_id in books.accounts:
         raise Rejected("vault.channel_known", "this channel ID was opened before", channel_id=channel_id)
-    return _with_account(books, channel_id, Account(wallet))
+    return with_account(books, channel_id, Account(wallet))
 
 
 def wrap(books: Books, channel_id: int, nano: int) -> Books:
@@ -124,11 +44,11 @@ def wrap(books: Books, channel_id: int, nano: int) -> Books:
     entry = account(books, channel_id)
     if entry.ended:
         raise Rejected("vault.channel_ended", "this channel has closed; open a new one", channel_id=channel_id)
-    _check_positive(nano)
+    check_positive(nano)
     units = UNITS * nano
     books = replace(books, locked=books.locked + nano, protected=books.protected + nano, supply=books.supply + units)
     entry = replace(entry, deposit=entry.deposit + nano, held=entry.held + units)
-    return _with_account(books, channel_id, entry)
+    return with_account(books, channel_id, entry)
 
 
 def come_home(
@@ -147,7 +67,7 @@ def come_home(
     entry = replace(entry, held=entry.held - units, ended=entry.ended or ended)
     payments: tuple[Payment, ...] = ()
     if to_sink:
-        books = _with_account(_burn(books, 0), channel_id, entry)
+        books = with_account(burn(books, 0), channel_id, entry)
     else:
         books, payments = _redeem(books, channel_id, entry, units, settled)
     books, later = settle_claims(_release(books, channel_id))
@@ -165,14 +85,13 @@ def _redeem(
     books = replace(books, protected=books.protected - covered)
     reopening = entry.reopening
     entry = replace(entry, deposit=entry.deposit - covered, owed=entry.owed - charged, reopening=None)
-    books = _with_account(_burn(books, covered + prompt), channel_id, entry)
-    if gain > prompt:
-        books = replace(books, claims=(*books.claims, Claim(entry.wallet, gain - prompt)))
+    books = with_account(burn(books, covered + prompt), channel_id, entry)
+    books = queue_gain(books, entry.wallet, gain - prompt)
     paid = covered + prompt
     if reopening and paid > reopening.payout and not books.accounts[reopening.channel_id].ended:
         books = wrap(books, reopening.channel_id, paid - reopening.payout)
         paid = reopening.payout
-    return books, _payment(entry.wallet, paid)
+    return books, payment(entry.wallet, paid)
 
 
 def _release(books: Books, channel_id: int) -> Books:
@@ -181,50 +100,37 @@ def _release(books: Books, channel_id: int) -> Books:
     if entry.held:
         return books
     books = replace(books, protected=books.protected - entry.deposit)
-    return _with_account(books, channel_id, replace(entry, deposit=0))
+    return with_account(books, channel_id, replace(entry, deposit=0))
 
 
 def settle_claims(books: Books) -> tuple[Books, tuple[Payment, ...]]:
-    """Pays waiting gains from free TON, first in, first out; the last may be paid in part. A few at a time."""
+    """Pays from free TON, first in, first out, a few at a time; the last may be paid in part.
+
+    Gains come first. When none waits, lenders who leave are paid, and never out of the bond.
+    """
     payments: tuple[Payment, ...] = ()
-    while books.claims and books.free > 0 and len(payments) < CLAIMS_PER_MOVE:
-        first, *rest = books.claims
-        nano = min(first.nano, books.free)
-        payments += _payment(first.wallet, nano)
-        left = (Claim(first.wallet, first.nano - nano),) if nano < first.nano else ()
-        books = _burn(replace(books, claims=(*left, *rest)), nano)
+    while len(payments) < CLAIMS_PER_MOVE:
+        waiting, room = (books.claims, books.free) if books.claims else (books.pool.exits, books.free - books.bond)
+        if not waiting or room <= 0:
+            break
+        first, *rest = waiting
+        nano = min(first.nano, room)
+        payments += payment(first.wallet, nano)
+        left = (*((Claim(first.wallet, first.nano - nano),) if nano < first.nano else ()), *rest)
+        books = replace(books, claims=left) if books.claims else replace(books, pool=replace(books.pool, exits=left))
+        books = burn(books, nano)
     return books, payments
 
 
-def post_bond(books: Books, nano: int) -> tuple[Books, tuple[Payment, ...]]:
-    """The operator's own TON, first loss; it mints nothing, so what it bridges shows as `missing`."""
-    _check_positive(nano)
-    return settle_claims(replace(books, locked=books.locked + nano, bond=books.bond + nano))
+def queue_gain(books: Books, wallet: bytes, nano: int) -> Books:
+    """Has a gain wait behind all that wait already."""
+    return replace(books, claims=(*books.claims, Claim(wallet, nano))) if nano else books
 
 
-def lend(books: Books, nano: int) -> tuple[Books, tuple[Payment, ...]]:
-    """A lender's TON: wrapped like a deposit, but all its units lie in the sink and nothing of it is protected."""
-    _check_positive(nano)
+def wrap_into_sink(books: Books, nano: int) -> Books:
+    """Counts TON that is there already as taken in, with all its units in the sink: nothing of it is protected."""
     units = UNITS * nano
-    books = replace(books, locked=books.locked + nano, supply=books.supply + units, sink=books.sink + units)
-    return settle_claims(_burn(books, 0))
-
-
-def repay(books: Books, wallet: bytes, nano: int) -> tuple[Books, tuple[Payment, ...]]:
-    """Pays a lender, or the operator's fees: behind every claim, and never out of the bond."""
-    _check_positive(nano)
-    if books.claims or nano > books.free - books.bond:
-        raise Rejected("vault.not_free", "that much TON is not free", nano=nano, free=books.free - books.bond)
-    return _burn(books, nano), _payment(wallet, nano)
-
-
-def return_bond(books: Books, wallet: bytes, nano: int) -> tuple[Books, tuple[Payment, ...]]:
-    """The operator's money leaves last: only when no unit is in any channel and no claim waits."""
-    _check_positive(nano)
-    if books.claims or books.supply > books.sink or nano > min(books.bond, books.free):
-        raise Rejected("vault.bond_bound", "the bond stands until every channel is closed and paid", nano=nano)
-    books = replace(books, locked=books.locked - nano, bond=books.bond - nano)
-    return books, _payment(wallet, nano)
+    return burn(replace(books, supply=books.supply + units, sink=books.sink + units), 0)
 
 
 def pre_register(books: Books, old_id: int, reopening: Reopening) -> Books:
@@ -232,7 +138,7 @@ def pre_register(books: Books, old_id: int, reopening: Reopening) -> Books:
     entry, fresh = account(books, old_id), account(books, reopening.channel_id)
     if entry.wallet != fresh.wallet or old_id == reopening.channel_id or entry.ended or fresh.ended:
         raise Rejected("vault.reopen", "a reopening joins two live channels of one wallet", channel_id=old_id)
-    return _with_account(books, old_id, replace(entry, reopening=reopening))
+    return with_account(books, old_id, replace(entry, reopening=reopening))
 
 
 def punish(books: Books, channel_id: int, match_id: int, lien: Lien) -> Books:
@@ -241,7 +147,7 @@ def punish(books: Books, channel_id: int, match_id: int, lien: Lien) -> Books:
     if match_id in entry.liens or entry.ended:
         raise Rejected("vault.lien", "a match is charged once, while its channel is open", match_id=match_id)
     liens = {**entry.liens, match_id: lien}
-    return _with_account(books, channel_id, replace(entry, liens=liens, owed=entry.owed + lien.owed))
+    return with_account(books, channel_id, replace(entry, liens=liens, owed=entry.owed + lien.owed))
 
 
 def absolve(books: Books, channel_id: int, match_id: int) -> Books:
@@ -251,16 +157,7 @@ def absolve(books: Books, channel_id: int, match_id: int) -> Books:
         raise Rejected("vault.no_lien", "nothing is owed for this match", match_id=match_id)
     liens = {key: lien for key, lien in entry.liens.items() if key != match_id}
     owed = max(0, entry.owed - entry.liens[match_id].owed)
-    return _with_account(books, channel_id, replace(entry, liens=liens, owed=owed))
-
-
-def void(books: Books, channel_id: int, match_id: int) -> tuple[Books, tuple[Payment, ...]]:
-    """Lifts a lien that the service itself had signed away, and pays the user as much again from the bond."""
-    entry = account(books, channel_id)
-    books = absolve(books, channel_id, match_id)
-    nano = min(entry.liens[match_id].owed, books.bond, books.free)
-    books = replace(books, locked=books.locked - nano, bond=books.bond - nano)
-    return books, _payment(entry.wallet, nano)
+    return with_account(books, channel_id, replace(entry, liens=liens, owed=owed))
 
 
 def rate(books: Books, channel_id: int, units: int) -> tuple[int, int]:
@@ -270,7 +167,7 @@ def rate(books: Books, channel_id: int, units: int) -> tuple[int, int]:
     return max(0, units - account(books, channel_id).owed), units
 
 
-def _burn(books: Books, taken: int) -> Books:
+def burn(books: Books, taken: int) -> Books:
     """Takes TON out and burns what the ratio asks for, as far as the sink reaches; the rest stays missing."""
     need = UNITS * taken + books.missing
     burned = min(need, books.sink)
@@ -283,14 +180,17 @@ def _burn(books: Books, taken: int) -> Books:
     )
 
 
-def _with_account(books: Books, channel_id: int, entry: Account) -> Books:
+def with_account(books: Books, channel_id: int, entry: Account) -> Books:
+    """The books with one account as it is now."""
     return replace(books, accounts={**books.accounts, channel_id: entry})
 
 
-def _payment(wallet: bytes, nano: int) -> tuple[Payment, ...]:
+def payment(wallet: bytes, nano: int) -> tuple[Payment, ...]:
+    """What leaves the vault for `wallet`; nothing leaves as nothing."""
     return (Payment(wallet, nano),) if nano else ()
 
 
-def _check_positive(nano: int) -> None:
+def check_positive(nano: int) -> None:
+    """Errors: `Rejected` (`vault.nano`)."""
     if nano <= 0:
         raise Rejected("vault.nano", "an amount of TON is positive", nano=nano)
