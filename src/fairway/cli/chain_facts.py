@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,13 +20,17 @@ from fairway.service.sight import come_home, judged_channel
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Slice, from_boc
 from fairway.ton.messages import address_of
-from fairway.ton.vault_messages import AccountView, read_account, read_books, wallet_init
+from fairway.ton.vault_messages import AccountView, PoolView, read_account, read_books, read_pool, wallet_init
+from fairway.vault.pool import lend, withdraw
+from fairway.vault.state import Books
 
 __all__ = ["copied", "read_chain"]
 
 EVERYTHING = 1 << 40
 NOTIFICATION, TRANSFER, MINT = 0x7362D09C, 0x0F8A7EA5, 0x178D4519
 LEND, REPAY, TOP_UP = 0x4C454E44, 0x52455059, 0x593E3893
+WITHDRAW, POST_VALUE = 0x57544844, 0x504F5354
+PLENTY = 1 << 100
 
 
 @contextmanager
@@ -100,7 +105,7 @@ class _Reading:
             locked=books.locked,
             bond=books.bond,
             wrapped=sum(_minted(message) for each in transactions for message in each.outgoing),
-            lent=sum(_lent(each) for each in transactions),
+            lent=_lent(transactions, sum(nano for _, nano in self._pool().exits)),
             claims=claims,
             paid_later=_sent((each for each in transactions if each.digest not in ends), payouts),
             homes=homes,
@@ -111,6 +116,9 @@ class _Reading:
             },
             transactions={each.digest: each.lt for each in transactions},
         )
+
+    def _pool(self) -> PoolView:
+        return read_pool(self._router.get(self._vault, "get_pool"))
 
     def _home(self, transaction: Transaction) -> HomeComing | None:
         home = come_home(transaction)
@@ -173,17 +181,37 @@ def _minted(message: Message) -> int:
     return nano if payload.load_uint(32) == TOP_UP and payload.load_bit() else 0
 
 
-def _lent(transaction: Transaction) -> int:
-    """What a transaction of the vault lends it; what it repays counts against that."""
-    fields = _body(transaction.incoming)
-    word = _word(fields)
-    if word not in {LEND, REPAY}:
-        return 0
-    fields.skip_bits(96)
-    if word == REPAY:
-        fields.load_address()
-        return -(fields.load_coins() or 0)
-    return fields.load_coins() or 0
+def _lent(transactions: Iterable[Transaction], waiting: int) -> int:
+    """What lenders have in the vault: lent, less what left for shares and fees, with what still waits to leave.
+
+    What a share was worth when it was sold follows from what was posted; so the pool's own arithmetic says it again.
+    """
+    books, inside = Books(locked=PLENTY), waiting
+    for each in transactions:
+        if each.incoming is None:
+            continue
+        fields, lender = _body(each.incoming), (each.incoming.source or "").encode()
+        word = _word(fields)
+        if word not in {LEND, REPAY, WITHDRAW, POST_VALUE}:
+            continue
+        fields.skip_bits(96)
+        if word == POST_VALUE:
+            posted = fields.load_ref().begin_parse()
+            posted.skip_bits(32)
+            posted.load_address()
+            epoch, value = posted.load_uint(32), posted.load_coins() or 0
+            books = replace(books, pool=replace(books.pool, epoch=epoch, value=value))
+            continue
+        if word == REPAY:
+            fields.load_address()
+        amount = fields.load_coins() or 0
+        if word == WITHDRAW:
+            books, paid = withdraw(books, lender, amount)
+            inside -= sum(payment.nano for payment in paid)
+        else:
+            inside += amount if word == LEND else -amount
+            books = lend(books, lender, amount)[0] if word == LEND else books
+    return inside
 
 
 def _sent(transactions: Iterable[Transaction], wallets: set[str]) -> Mapping[str, int]:
