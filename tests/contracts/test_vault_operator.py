@@ -248,7 +248,7 @@ def play(seeds: Iterable[int], *, watchful: bool = True) -> Counter[str]:
 
 def test_no_honest_user_gets_less_at_once_than_his_newest_halves_say_up_to_what_is_protected():
     done = play(range(SEEDS))
-    assert min(done[name] for name in ("show", "answer", "take", "puppet", "slash", "money", "post")) >= 1, done
+    assert min(done[name] for name in ("show", "scheme", "puppet", "slash", "money", "post")) >= 1, done
     assert not any(done[name] for name in ("show_forged", "accuse", "charge", "absolve", "come_home")), done
 
 
