@@ -70,7 +70,12 @@ contracts/node_modules: contracts/package-lock.json contracts/.npmrc
 contracts: contracts/node_modules  ## recompile the Tolk contracts into the package
 	cd contracts && node build.mjs
 
-bench: .venv/.built .venv/.dev  ## benchmarks, as ratios measured in one run
+.venv/.peers: requirements/peers.txt .venv/.run
+	@echo "== installing the matchers that ours is measured beside"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/peers.txt
+	@touch $@
+
+bench: .venv/.built .venv/.dev .venv/.peers  ## benchmarks, as ratios measured in one run
 	$(BIN)/python -m benchmarks
 
 model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)
@@ -84,6 +89,7 @@ lock:  ## refresh the hash-locked requirements (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/ray.in -c requirements/run.txt -o requirements/ray.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header requirements/peers.in -c requirements/run.txt -c requirements/dev.txt -o requirements/peers.txt
 
 clean:  ## remove what was built
 	rm -rf .venv rust/target contracts/node_modules

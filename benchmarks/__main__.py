@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import proofs
+from benchmarks import matching, proofs
 
 if __name__ == "__main__":
+    matching.main([])
     proofs.main()
