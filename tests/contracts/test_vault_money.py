@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from vault_stage import CHANNEL_WITHDRAW, TREASURY, Stage, address, refused, signer, succeeded
+from vault_stage import CHANNEL_WITHDRAW, SERVICE, TREASURY, Stage, address, refused, signer, succeeded
 
-from fairway.ton.cells import Builder, from_boc
+from fairway.ton.cells import Builder, cell_hash, from_boc
 from fairway.ton.vault_messages import (
     REOPEN_VALUE,
     WORD_VALUE,
+    consent,
+    open_channel,
     post_bond,
     reopen,
     repay,
@@ -170,3 +172,38 @@ def test_a_channel_learns_its_wallet_from_the_vault(stage: Stage):
     fields = from_boc(answer.body).begin_parse()
     assert (fields.load_uint(32), fields.load_uint(64)) == (0xD1735400, 5)
     assert fields.load_address().hash_part == stage.units_wallet(alice).hash
+
+
+@pytest.mark.parametrize("weak", [bytes(32), (1).to_bytes(32, "little"), bytes([0xEC, *[0xFF] * 30, 0x7F])])
+@pytest.mark.parametrize("side", ["key_a", "key_b"])
+def test_a_weak_key_on_either_side_is_refused_at_open(stage: Stage, weak: bytes, side: str):
+    """For such a key the TVM takes one signature for every message: whoever had it could deny each."""
+    alice = stage.party("alice")
+    keys = {"key_a": alice.key.key, "key_b": alice.key_b.key, side: weak}
+    agreed = cell_hash(consent(stage.vault, alice.channel, alice.wallet))
+    body = open_channel(
+        **keys, salt=bytes(32), user_consent=alice.key.sign(agreed), service_consent=SERVICE.sign(agreed)
+    )
+    refused(stage.word(alice.wallet, body, TON), 818)
+
+
+def test_a_consent_for_another_vault_opens_nothing_here(stage: Stage):
+    alice = stage.party("alice")
+    elsewhere = cell_hash(consent(address("another vault"), alice.channel, alice.wallet))
+    refused(stage.open(alice, user_consent=alice.key.sign(elsewhere)), 802)
+    refused(stage.open(alice, service_consent=SERVICE.sign(elsewhere)), 802)
+
+
+def test_a_notification_of_units_moves_nothing(stage: Stage):
+    """The vault counts only its own word for a homecoming; a jetton's usual notification is no message of its."""
+    alice = stage.opened("alice", 10 * TON)
+    told = Builder().store_uint(0x7362D09C, 32).store_uint(0, 64).store_coins(99 * TON)
+    told.store_address(alice.owner.foreign()).store_bit(0)
+    for sender in (alice.wallet, stage.units_wallet(alice), TREASURY):
+        refused(stage.word(sender, told.end_cell()), 0xFFFF)
+    stage.agree()
+
+
+def test_only_the_operator_takes_fees_or_the_bond(stage: Stage):
+    for body in (repay(address("mallory"), 1), return_bond(1)):
+        refused(stage.word(address("mallory"), body), 806)
