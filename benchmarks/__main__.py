@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import matching, proofs
+from benchmarks import epochs, matching, proofs
 
 if __name__ == "__main__":
     matching.main([])
     proofs.main()
+    epochs.main()

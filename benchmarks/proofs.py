@@ -2,10 +2,11 @@
 
     python benchmarks/proofs.py [--report proofs.json]
 
-Medians of interleaved rounds. The peer is `bulletproofs` 4.0.0, the newest release whose constraint half compiles,
-once with its generators kept and once as its documentation shows it, made for each proof; it is measured in bare Rust
-(`rust/core/examples/peer_times.rs`), so it pays nothing for Python. Its curve library picks no vector instructions at
-run time and ours does: part of the ratio is that. Without cargo, the peer's columns stay empty.
+Passes of a few rounds each, Python and bare Rust in turns: medians, and the least and the greatest. The peer is
+`bulletproofs` 4.0.0, the newest release whose constraint half compiles, once with its generators kept and once as its
+documentation shows it, made for each proof; it is measured in bare Rust (`rust/core/examples/peer_times.rs`), so it
+pays nothing for Python. Its curve library picks no vector instructions at run time and ours does: part of the ratio is
+that. Without cargo, the peer's columns stay empty.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from fairway.crypto import r1cs, ranges
 from fairway.crypto.pedersen import Opening, commit_all
 from fairway.crypto.r1cs import Gate, Item, Tape
 
-ROUNDS = 21
+PASSES = 5
+ROUNDS = 5
 BATCH = 64
 ENTROPY = bytes(range(32))
 STATEMENT = bytes(200)
@@ -115,35 +117,59 @@ def peer() -> dict[str, dict[str, dict[str, float]]]:
     if shutil.which("cargo") is None:
         return {}
     command = ["cargo", "run", "--quiet", "--release", "--package", "fairway-core", "--example", "peer_times"]
+    command += ["--", str(ROUNDS)]
     return json.loads(subprocess.run(command, cwd=RUST, check=True, capture_output=True, text=True).stdout)
+
+
+def one_pass() -> dict[str, dict[str, dict[str, float]]]:
+    """Of each circuit and step: through Python, ours in bare Rust, the crate with its generators kept and rebuilt."""
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    bare = peer()
+    for name, circuit, values in CIRCUITS:
+        taken = constraint_row(circuit, opened(*values))
+        rows[name] = {step: {"python": spent} | bare.get(name, {}).get(step, {}) for step, spent in taken.items()}
+    return rows
+
+
+CIRCUITS: list[tuple[str, Callable[[], Tape], tuple[int, ...]]] = [
+    ("liquidation", liquidation, (100, 60, 40, 1040, 1000)),
+    ("1 range", lambda: range_circuit(1), (2**64 - 1,)),
+    ("4 ranges", lambda: range_circuit(4), (1, 2, 3, 2**64 - 1)),
+]
 
 
 def measure() -> dict[str, object]:
     return {
         "load before": os.getloadavg()[0],
-        "liquidation": constraint_row(liquidation, opened(100, 60, 40, 1040, 1000)),
-        "1 range": constraint_row(lambda: range_circuit(1), opened(2**64 - 1)),
-        "4 ranges": constraint_row(lambda: range_circuit(4), opened(1, 2, 3, 2**64 - 1)),
-        "64 settlements": batch_row(),
-        "16 aggregated": epoch_row(16),
-        "peer": peer(),
+        "passes": [one_pass() for _ in range(PASSES)],
+        "64 settlements": [batch_row() for _ in range(PASSES)],
+        "16 aggregated": [epoch_row(16) for _ in range(PASSES)],
         "load after": os.getloadavg()[0],
     }
 
 
+def spread(values: list[float], form: str = ".2f") -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
 def table(report: dict) -> str:
     lines = [f"load {report['load before']:.1f} before, {report['load after']:.1f} after; microseconds", ""]
-    for circuit in ("liquidation", "1 range", "4 ranges"):
-        for step, taken in report[circuit].items():
-            theirs = report["peer"].get(circuit, {}).get(step, {})
-            others = "".join(f"  {name} {theirs[name]:9.0f}" for name in ("ours", "cached", "rebuilt") if theirs)
-            lines.append(f"{circuit:12} {step:7} python {taken:9.0f}{others}")
+    for name, _, _ in CIRCUITS:
+        for step in ("prove", "verify"):
+            cells = [each[name][step] for each in report["passes"]]
+            lines.append(
+                f"{name:12} {step:7}" + "".join(f" {k} {spread([c[k] for c in cells], '.0f')}" for k in cells[0])
+            )
+            if "ours" in cells[0]:
+                ratios = [("python / bare", "python", "ours"), ("kept / python", "cached", "python")]
+                ratios.append(("rebuilt / python", "rebuilt", "python"))
+                lines.append(" " * 21 + "; ".join(f"{t} {spread([c[a] / c[b] for c in cells])}" for t, a, b in ratios))
     batch, epoch = report["64 settlements"], report["16 aggregated"]
-    gain = batch["one by one"] / batch["together"]
+    together = spread([row["together"] for row in batch], ".0f")
+    gains = spread([row["one by one"] / row["together"] for row in batch])
+    lines.append(f"64 settlements, a proof together: {together}; one by one / together {gains}")
     lines += [
-        f"64 settlements, a proof: {batch['one by one']:.0f}, together {batch['together']:.0f} ({gain:.2f}x)",
-        f"16 aggregated ranges, a value: prove {epoch['prove']:.0f}, verify {epoch['verify']:.0f}",
-        f"    and in a batch of four proofs: verify {epoch['together']:.0f}",
+        f"16 aggregated ranges, a value: {step} {spread([row[step] for row in epoch], '.0f')}" for step in epoch[0]
     ]
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ mod common;
 #[path = "../tests/published/mod.rs"]
 mod published;
 
+use std::env;
 use std::time::Instant;
 
 use common::{Branch, Builder};
@@ -17,7 +18,6 @@ use fairway_core::transcript::Statement;
 use published::{ours_to_theirs, Bases};
 use serde_json::{json, Value};
 
-const ROUNDS: usize = 31;
 const STATEMENT: Statement<'_> = Statement::Compatible;
 
 /// The seed's liquidation: two clauses, one challenge, no multiplier.
@@ -44,10 +44,16 @@ fn ranges(count: u64) -> Builder {
     builder
 }
 
+/// How many rounds: the first argument, or 31.
+fn rounds() -> usize {
+    env::args().nth(1).and_then(|text| text.parse().ok()).filter(|rounds| *rounds > 0).unwrap_or(31)
+}
+
 /// The median of what one call takes, for each of several, taken in turns so that the machine's moods hit all alike.
 fn medians<const N: usize>(calls: [&dyn Fn(); N]) -> [f64; N] {
-    let mut times: [Vec<f64>; N] = core::array::from_fn(|_| Vec::with_capacity(ROUNDS));
-    for _ in 0..ROUNDS {
+    let rounds = rounds();
+    let mut times: [Vec<f64>; N] = core::array::from_fn(|_| Vec::with_capacity(rounds));
+    for _ in 0..rounds {
         for (call, times) in calls.iter().zip(&mut times) {
             let start = Instant::now();
             call();
@@ -56,7 +62,7 @@ fn medians<const N: usize>(calls: [&dyn Fn(); N]) -> [f64; N] {
     }
     times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times[ROUNDS / 2]
+        times[rounds / 2]
     })
 }
 
