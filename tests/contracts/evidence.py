@@ -9,15 +9,16 @@ from pytoniq_core import HashMap
 
 from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import public_key, sign
-from fairway.exchange.terms import OracleRound, OrderTerms, PositionTerms, Receipt
+from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
 from fairway.ton.cells import Builder, Cell, to_cell
 from fairway.ton.contracts import condition_code, oracle_set
 
 NETWORK, MARKET, DELAY_MS = -3, 7, 60_000
 ORACLES = [bytes([index]) * 32 for index in (1, 2, 3)]
 ORACLE = oracle_set(NETWORK, 2, DELAY_MS, [public_key(seed) for seed in ORACLES])
-POSITION_CODE, ORDER_CODE = condition_code("position", ORACLE), condition_code("order", ORACLE)
-KEY = (1 << 31) | 5
+MARKET_CODE, ORDER_CODE = condition_code("market", ORACLE), condition_code("order", ORACLE)
+KEY = (1 << 31) | MARKET
+ORDER_KEY = 5
 
 
 def signed_round(number: int, at_ms: int, mark: int, funding: int = 0, signers: Sequence[int] = (0, 2)) -> Cell:
@@ -34,14 +35,22 @@ def rounds(moment_ms: int, mark: int, funding: int = 0) -> Cell:
     return Builder().store_ref(before).store_ref(after).end_cell()
 
 
-def position_input(exit_rounds: Cell | None = None, touch: Cell | None = None) -> Cell:
-    return Builder().store_maybe_ref(exit_rounds).store_maybe_ref(touch).end_cell()
-
-
-def order_input(receipt: Receipt, exit_rounds: Cell, seed: bytes = SEED_B) -> Cell:
+def fill_input(
+    receipt: Receipt, order: OrderTerms | None = None, fired: Cell | None = None, seed: bytes = SEED_B
+) -> Cell:
     cell = to_cell(receipt.cell())
     signed = Builder().store_bytes(sign(seed, cell.hash)).store_ref(cell).end_cell()
-    return Builder().store_ref(signed).store_ref(exit_rounds).end_cell()
+    placed = to_cell(order.cell()) if order else None
+    return Builder().store_ref(signed).store_maybe_ref(placed).store_maybe_ref(fired).end_cell()
+
+
+def market_input(
+    exit_rounds: Cell | None = None, touch: Cell | None = None, fills: Mapping[int, Cell] | None = None
+) -> Cell:
+    shown = HashMap(32, value_serializer=lambda value, leaf: leaf.store_ref(value))
+    for key, fill in (fills or {}).items():
+        shown.set_int_key(key, fill)
+    return Builder().store_maybe_ref(exit_rounds).store_maybe_ref(touch).store_dict(shown.serialize()).end_cell()
 
 
 def inputs(shown: Mapping[int, Cell]) -> Cell:
@@ -74,26 +83,29 @@ def _pruned(cell: Cell) -> Cell:
     return Cell(head.end_cell().bits, [], 1)
 
 
-def position(*, long: bool = True, inverse: bool = False, **changes: int) -> PositionTerms:
-    fields = {"lots": 10, "unit": 1000, "cost": 10 * 1000 * 50_000, "funding_base": 0, "margin": TON, "cap": 5 * TON}
-    fields |= {"liquidation_tick": 1, "since_ms": 0} | changes
-    return PositionTerms(CHANNEL.to_bytes(16), KEY, MARKET, inverse, long, **fields)
+def position(*, long: bool = True, inverse: bool = False, **changes: int) -> MarketTerms:
+    fields = {"lots": 10, "unit": 1000, "cost": 10 * 1000 * 50_000, "funding_base": 0, "margin": TON, "ratio": 5}
+    fields |= {"liquidation_tick": 1, "since_ms": 0, "mark": 0, "funding": 0} | changes
+    return MarketTerms(CHANNEL.to_bytes(16), MARKET, inverse, long, **fields)
 
 
-def order(*, buy: bool = True, **changes: int) -> OrderTerms:
+def flat(**changes: int) -> MarketTerms:
+    return position(lots=0, cost=0, margin=0, liquidation_tick=0, **changes)
+
+
+def order(*, buy: bool = True, inverse: bool = False, trigger_above: bool = False, **changes: int) -> OrderTerms:
     fields = {"lots": 10, "limit_tick": 50_000, "unit": 1000, "reserve": TON, "fee_ppm": 500, "expires_ms": 1 << 60}
-    fields |= {"key": 5, "kind": 0, "trigger_tick": 0, "leverage": 10} | changes
+    fields |= {"key": ORDER_KEY, "kind": 0, "trigger_tick": 0, "leverage": 10} | changes
     return OrderTerms(
         channel_id=CHANNEL.to_bytes(16),
         market=MARKET,
-        inverse=False,
+        inverse=inverse,
         buy=buy,
         reduce_only=False,
-        trigger_above=False,
+        trigger_above=trigger_above,
         **fields,
     )
 
 
-def receipt(placed: OrderTerms, lots: int, cost: int, fee: int, at_ms: int) -> Receipt:
-    placed_hash = placed.cell().hash
-    return Receipt(CHANNEL.to_bytes(16), placed_hash, 1, bytes(32), lots, cost, fee, 9, at_ms, 50_000)
+def receipt(placed: OrderTerms, lots: int, cost: int, fee: int, at_ms: int, base: int = 0, b_seqno: int = 9) -> Receipt:
+    return Receipt(CHANNEL.to_bytes(16), placed.digest(), 1, bytes(32), lots, cost, fee, base, b_seqno, at_ms, 50_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,14 @@ from channel_stage import (
 from evidence import (
     DELAY_MS,
     KEY,
+    MARKET_CODE,
     ORDER_CODE,
-    POSITION_CODE,
+    fill_input,
+    flat,
     inputs,
+    market_input,
     order,
-    order_input,
     position,
-    position_input,
     proof,
     receipt,
     rounds,
@@ -46,7 +48,8 @@ EXTRA = 100
 PAGE = Path(__file__).parents[2] / "docs/spec/contracts.md"
 CHECKED = {"init", "top-up", "challenge", "finish", "settle, a constant"}
 """What costs more in some currency, for what it checks besides; the page says what."""
-CEILINGS = {"unsigned challenge": 16_000, "settle, a position": 25_000, "settle, an order": 29_000}
+CEILINGS = {"unsigned challenge": 16_000, "settle, a position": 30_000, "settle, an order": 40_000}
+CEILINGS |= {"settle, 32 orders": 500_000}
 
 
 class Meter:
@@ -96,20 +99,25 @@ class Meter:
 
     def _settling(self) -> None:
         started, nothing = self._funded().router.now * 1000, Builder().end_cell()
-        exit_rounds, placed = rounds(started + DELAY_MS, 49_000), order()
-        fill = receipt(placed, 10, 10 * 1000 * 50_000, 9, started)
+        exit_rounds = rounds(started + DELAY_MS, 49_000)
         self._settle("settle, a constant", plain(TON), nothing)
-        self._settle(
-            "settle, a position", Conditional(position().cell(), POSITION_CODE, TON), position_input(exit_rounds)
-        )
-        self._settle("settle, an order", Conditional(placed.cell(), ORDER_CODE, TON), order_input(fill, exit_rounds))
+        held = Conditional(position().cell(), MARKET_CODE, TON)
+        self._settle("settle, a position", held, market_input(exit_rounds))
+        for operation, count in (("settle, an order", 1), ("settle, 32 orders", 32)):
+            placed = {key: order(key=key) for key in range(1, count + 1)}
+            promises = [(key, Conditional(each.cell(), ORDER_CODE, TON)) for key, each in placed.items()]
+            fills = {key: fill_input(receipt(each, 10, 10 * 1000 * 50_000, 9, started)) for key, each in placed.items()}
+            market = Conditional(flat().cell(), MARKET_CODE, TON)
+            self._settle(operation, market, market_input(exit_rounds, None, fills), promises)
 
-    def _settle(self, operation: str, promise: Conditional, shown: Cell) -> None:
-        promised, stage = Conditionals([(KEY, promise)]), self._funded()
+    def _settle(
+        self, operation: str, promise: Conditional, shown: Cell, others: Sequence[tuple[int, Conditional]] = ()
+    ) -> None:
+        promised, stage = Conditionals([*others, (KEY, promise)]), self._funded()
         stage.start(half_a(body(9, 0, promised)), half_b(body(9)), by_a=True)
         stage.router.advance(QUARANTINE_S + 1)
         statement = Settle(CHANNEL, inputs({KEY: shown}), proof(promised))
-        self._note(operation, stage.tell(signed(statement, by_a=False)))
+        self._note(operation, stage.tell(signed(statement, by_a=False), nano=TON))
 
 
 def measured() -> dict[str, tuple[int, int, int]]:

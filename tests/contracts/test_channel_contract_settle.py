@@ -20,16 +20,18 @@ from evidence import (
     DELAY_MS,
     KEY,
     MARKET,
+    MARKET_CODE,
     NETWORK,
     ORACLE,
     ORACLES,
     ORDER_CODE,
-    POSITION_CODE,
+    ORDER_KEY,
+    fill_input,
+    flat,
     inputs,
+    market_input,
     order,
-    order_input,
     position,
-    position_input,
     proof,
     pruned_proof,
     receipt,
@@ -44,9 +46,9 @@ from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import sign
 from fairway.errors import Rejected
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit, Paper, claim
+from fairway.exchange.claims import Exit, Paper, Promised, claim
 from fairway.exchange.conditions import chain_conditional
-from fairway.exchange.terms import OracleRound, PositionTerms
+from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.risk.position import Position, outcome
 from fairway.ton.cells import Builder, Cell, from_boc
@@ -75,9 +77,11 @@ class Dispute:
         self.exit_ms = self.started_ms + DELAY_MS
         self.stage.router.advance(QUARANTINE_S + 1)
 
-    def settle(self, shown: dict[int, Cell], *, proven: Conditionals | None = None) -> Transaction:
+    def settle(
+        self, shown: dict[int, Cell], *, proven: Conditionals | None = None, nano: int = TON // 5
+    ) -> Transaction:
         statement = Settle(CHANNEL, inputs(shown), proof(proven or self.conditionals))
-        return self.stage.tell(signed(statement, by_a=not self.by_a))
+        return self.stage.tell(signed(statement, by_a=not self.by_a), nano)
 
     def notes(self) -> list[Closed]:
         """What the contract told both sides when it paid them, read from their own schema."""
@@ -94,8 +98,8 @@ class Dispute:
         return paid if self.by_a else -paid
 
 
-def promised(terms: PositionTerms) -> Conditionals:
-    return Conditionals([(KEY, Conditional(terms.cell(), POSITION_CODE, TON))])
+def promised(terms: MarketTerms) -> Conditionals:
+    return Conditionals([(KEY, Conditional(terms.cell(), MARKET_CODE, TON))])
 
 
 def plain(value: int) -> Conditional:
@@ -119,41 +123,42 @@ def test_a_position_pays_one_side_what_the_other_lost(mark: int, long: bool, inv
     profit = numerator // divisor
     for by_a, expected in ((True, max(0, -profit)), (False, max(0, profit))):
         dispute = Dispute(promised(terms), by_a=by_a)
-        shown = position_input(rounds(dispute.exit_ms, mark, funding))
+        shown = market_input(rounds(dispute.exit_ms, mark, funding))
         assert dispute.settle({KEY: shown}).exit_code == 0
         assert dispute.owed() == expected
 
 
 def test_a_position_loses_no_more_than_its_margin_and_wins_no_more_than_its_cap():
-    terms = position(margin=TON // 1000, cap=TON // 500)
+    terms = position(margin=TON // 1000, ratio=2)
     for by_a, mark, most in ((True, 1, TON // 1000), (False, 400_000, TON // 500)):
         dispute = Dispute(promised(terms), by_a=by_a)
-        dispute.settle({KEY: position_input(rounds(dispute.exit_ms, mark))})
+        dispute.settle({KEY: market_input(rounds(dispute.exit_ms, mark))})
         assert dispute.owed() == most
 
 
 def test_the_exit_is_the_first_round_after_the_delay_and_no_other():
     dispute = Dispute(promised(position()), by_a=True)
     for wrong_ms in (dispute.exit_ms - 1, dispute.exit_ms + 2):
-        assert dispute.settle({KEY: position_input(rounds(wrong_ms, 49_000))}).exit_code == 143
+        assert dispute.settle({KEY: market_input(rounds(wrong_ms, 49_000))}).exit_code == 143
     gap = Builder().store_ref(signed_round(39, dispute.exit_ms - 1, 1)).store_ref(signed_round(41, dispute.exit_ms, 1))
-    assert dispute.settle({KEY: position_input(gap.end_cell())}).exit_code == 143
+    assert dispute.settle({KEY: market_input(gap.end_cell())}).exit_code == 143
 
 
 def test_a_round_needs_its_threshold_of_known_keys():
     dispute = Dispute(promised(position()), by_a=True)
     before, alone = signed_round(40, dispute.exit_ms - 1, 1), signed_round(41, dispute.exit_ms, 1, signers=[1])
     lonely = Builder().store_ref(before).store_ref(alone).end_cell()
-    assert dispute.settle({KEY: position_input(lonely)}).exit_code == 143
+    assert dispute.settle({KEY: market_input(lonely)}).exit_code == 143
 
 
 def test_a_touched_liquidation_price_costs_the_margin():
     terms = position(liquidation_tick=45_000, since_ms=1000)
     dispute = Dispute(promised(terms), by_a=True)
+    ended = rounds(dispute.exit_ms, 51_000)
     for at_ms, mark in ((999, 45_000), (dispute.started_ms + 1, 45_000), (2000, 45_001)):
-        assert dispute.settle({KEY: position_input(touch=signed_round(3, at_ms, mark))}).exit_code == 143
-    assert dispute.settle({KEY: position_input(touch=signed_round(3, 2000, 45_000))}).exit_code == 0
-    assert dispute.owed() == TON
+        assert dispute.settle({KEY: market_input(ended, signed_round(3, at_ms, mark))}).exit_code == 143
+    assert dispute.settle({KEY: market_input(ended, signed_round(3, 2000, 45_000))}).exit_code == 0
+    assert dispute.owed() == TON + 10 * 1000 * 1000, "the margin, and what the mirror has won since"
 
 
 @pytest.mark.parametrize("mark", [49_001, 51_003])
@@ -168,9 +173,9 @@ def test_a_claim_shows_what_owes_and_nothing_else(mark: int, long: bool, inverse
         exits = {MARKET: Exit(kept(40, dispute.exit_ms - 1, 1), kept(41, dispute.exit_ms, mark))}
         if wins == by_a:
             with pytest.raises(Rejected, match=r"claims\.nothing"):
-                claim(CHANNEL, dispute.conditionals, Paper(NETWORK, exits), by_a=by_a)
+                claim(CHANNEL, Promised(dispute.conditionals, 9, by_a), Paper(NETWORK, exits))
             continue
-        statement = claim(CHANNEL, dispute.conditionals, Paper(NETWORK, exits), by_a=by_a)
+        statement = claim(CHANNEL, Promised(dispute.conditionals, 9, by_a), Paper(NETWORK, exits))
         assert dispute.stage.tell(signed(statement, by_a=not by_a)).exit_code == 0
         assert dispute.owed() > 0
 
@@ -179,44 +184,113 @@ def test_a_claim_takes_a_touched_position_whole_but_not_one_that_stood():
     terms = position(liquidation_tick=45_000, since_ms=1000)
     dispute = Dispute(promised(terms), by_a=True)
     touches = [kept(2, 999, 45_000), kept(3, 2000, 45_000)]
+    exits = {MARKET: Exit(kept(40, dispute.exit_ms - 1, 1), kept(41, dispute.exit_ms, 50_000))}
+    half = Promised(dispute.conditionals, 9, by_a=True)
     with pytest.raises(Rejected, match=r"claims\.nothing"):
-        claim(CHANNEL, dispute.conditionals, Paper(NETWORK, {}, touches, frozenset({KEY})), by_a=True)
-    statement = claim(CHANNEL, dispute.conditionals, Paper(NETWORK, {}, touches), by_a=True)
-    assert dispute.stage.tell(signed(statement, by_a=False)).exit_code == 0
+        claim(CHANNEL, half, Paper(NETWORK, exits, touches, frozenset({MARKET})))
+    assert dispute.stage.tell(signed(claim(CHANNEL, half, Paper(NETWORK, exits, touches)), by_a=False)).exit_code == 0
     assert dispute.owed() == TON
+
+
+def holding(placed: OrderTerms, terms: MarketTerms | None = None, rest: Cell | None = None) -> Conditionals:
+    """A half with one order, and what it holds of the market."""
+    order_terms = rest or placed.cell()
+    market = Conditional((terms or flat()).cell(), MARKET_CODE, TON)
+    return Conditionals([(ORDER_KEY, Conditional(order_terms, ORDER_CODE, TON)), (KEY, market)])
+
+
+def filled_at(dispute: Dispute, mark: int, fill: Cell, touch: Cell | None = None) -> dict[int, Cell]:
+    return {KEY: market_input(rounds(dispute.exit_ms, mark), touch, {ORDER_KEY: fill})}
 
 
 def test_an_order_pays_what_its_fills_lost_at_the_exit():
     placed = order()
     for by_a, mark, expected in ((True, 49_000, 10**7 + 9), (False, 51_000, 10**7 - 9)):
-        dispute = Dispute(Conditionals([(5, Conditional(placed.cell(), ORDER_CODE, TON))]), by_a=by_a)
+        dispute = Dispute(holding(placed), by_a=by_a)
         filled = receipt(placed, 10, 10 * 1000 * 50_000, 9, dispute.started_ms)
-        assert dispute.settle({5: order_input(filled, rounds(dispute.exit_ms, mark))}).exit_code == 0
+        assert dispute.settle(filled_at(dispute, mark, fill_input(filled))).exit_code == 0
         assert dispute.owed() == expected
+
+
+def test_an_order_alone_pays_nothing():
+    dispute = Dispute(holding(order()), by_a=True)
+    assert dispute.settle({ORDER_KEY: Builder().end_cell()}).exit_code == 0
+    assert dispute.owed() == 0
 
 
 def test_no_receipt_fills_an_order_beyond_what_was_signed():
     placed = order(expires_ms=1000)
-    dispute = Dispute(Conditionals([(5, Conditional(placed.cell(), ORDER_CODE, TON))]), by_a=True)
-    exit_rounds = rounds(dispute.exit_ms, 49_000)
+    dispute = Dispute(holding(placed), by_a=True)
     fair = 10 * 1000 * 50_000
     beyond = [(10, fair + 1, 0, 1), (11, fair, 0, 1), (10, fair, TON, 1), (10, fair, 0, 1001)]
     for lots, cost, fee, at_ms in beyond:
-        shown = order_input(receipt(placed, lots, cost, fee, at_ms), exit_rounds)
-        assert dispute.settle({5: shown}).exit_code == 143
-    forged = order_input(receipt(placed, 10, fair, 0, 1), exit_rounds, seed=b"a" * 32)
-    assert dispute.settle({5: forged}).exit_code == 143
-    assert dispute.settle({5: order_input(receipt(placed, 10, fair, 0, 1), exit_rounds)}).exit_code == 0
+        shown = fill_input(receipt(placed, lots, cost, fee, at_ms))
+        assert dispute.settle(filled_at(dispute, 49_000, shown)).exit_code == 143
+    forged = fill_input(receipt(placed, 10, fair, 0, 1), seed=b"a" * 32)
+    assert dispute.settle(filled_at(dispute, 49_000, forged)).exit_code == 143
+    lawful = fill_input(receipt(placed, 10, fair, 0, 1))
+    assert dispute.settle(filled_at(dispute, 49_000, lawful)).exit_code == 0
 
 
 def test_what_the_position_already_holds_is_not_paid_again():
     placed = order()
-    rest = Builder().store_uint(0x4F524453, 32).store_uint(4, 48).store_uint(4 * 1000 * 50_000, 80).store_coins(0)
-    terms = rest.store_ref(placed.cell().to_cell()).end_cell()
-    dispute = Dispute(Conditionals([(5, Conditional(terms, ORDER_CODE, TON))]), by_a=True)
+    rest = Builder().store_uint(0x4F524453, 32).store_uint(4, 48).store_uint(4 * 1000 * 50_000, 80)
+    known = rest.store_int(0, 80).store_int(0, 128).store_ref(placed.cell().to_cell()).end_cell()
+    dispute = Dispute(holding(placed, rest=known), by_a=True)
     filled = receipt(placed, 10, 10 * 1000 * 50_000, 0, dispute.started_ms)
-    assert dispute.settle({5: order_input(filled, rounds(dispute.exit_ms, 49_000))}).exit_code == 0
+    assert dispute.settle(filled_at(dispute, 49_000, fill_input(filled))).exit_code == 0
     assert dispute.owed() == 6 * 1000 * 1000
+
+
+def test_an_order_that_b_filled_after_its_half_speaks_by_its_receipt_alone():
+    placed = order()
+    alone = Conditionals([(KEY, Conditional(flat().cell(), MARKET_CODE, TON))])
+    for by_a, b_seqno, exit_code in ((False, 9, 143), (False, 10, 0), (True, 10, 143)):
+        dispute = Dispute(alone, by_a=by_a)
+        filled = receipt(placed, 10, 10 * 1000 * 50_000, 0, dispute.started_ms, b_seqno=b_seqno)
+        shown = fill_input(filled, placed)
+        assert dispute.settle(filled_at(dispute, 49_000 if by_a else 51_000, shown)).exit_code == exit_code
+
+
+def test_a_stop_is_filled_only_after_a_round_that_reached_it():
+    placed = order(buy=False, limit_tick=40_000, trigger_tick=45_000, kind=5, round=7)
+    for number, mark, at_ms, exit_code in (
+        (7, 44_000, 2000, 143),
+        (8, 45_001, 2000, 143),
+        (8, 44_000, 3001, 143),
+        (8, 45_000, 3000, 0),
+    ):
+        dispute = Dispute(holding(placed), by_a=True)
+        filled = receipt(placed, 10, 10 * 1000 * 45_000, 0, 3000)
+        shown = fill_input(filled, fired=signed_round(number, at_ms, mark))
+        assert dispute.settle(filled_at(dispute, 46_000, shown)).exit_code == exit_code
+    dispute = Dispute(holding(placed), by_a=True)
+    assert dispute.settle(filled_at(dispute, 46_000, fill_input(filled))).exit_code == 143
+
+
+def test_of_a_group_no_more_is_filled_than_its_largest_order():
+    pair = [order(key=key, lots=10, group=3) for key in (3, 4)]
+    promises = [(each.key, Conditional(each.cell(), ORDER_CODE, TON)) for each in pair]
+    conditionals = Conditionals([*promises, (KEY, Conditional(flat().cell(), MARKET_CODE, TON))])
+    for lots, exit_code in (((6, 5), 143), ((6, 4), 0)):
+        dispute = Dispute(conditionals, by_a=True)
+        receipts = [receipt(each, of, of * 1000 * 50_000, 0, 1) for each, of in zip(pair, lots, strict=True)]
+        fills = {each.key: fill_input(shown) for each, shown in zip(pair, receipts, strict=True)}
+        shown = {KEY: market_input(rounds(dispute.exit_ms, 49_000), None, fills)}
+        assert dispute.settle(shown).exit_code == exit_code
+    assert dispute.owed() == 10 * 1000 * 1000
+
+
+def test_without_any_round_the_last_mark_of_both_counts_when_time_is_short():
+    for terms, late, exit_code in (
+        (position(mark=49_000), 0, 143),
+        (position(), 1, 143),
+        (position(mark=49_000), 1, 0),
+    ):
+        dispute = Dispute(promised(terms), by_a=True)
+        dispute.stage.router.advance(late * SETTLING_S * 3 // 4)
+        assert dispute.settle({KEY: market_input()}).exit_code == exit_code
+    assert dispute.owed() == 10 * 1000 * 1000
 
 
 def test_a_promise_is_settled_once_and_the_others_stay():
@@ -257,7 +331,7 @@ def coded(code: str) -> Conditional:
 @pytest.mark.parametrize("code", ["F2C0C9", "90EA", "F000"], ids=["throws", "loops", "calls us"])
 def test_a_condition_that_fails_harms_nobody(code: str):
     dispute = Dispute(Conditionals([(1, coded(code))]), by_a=True)
-    assert dispute.settle({1: Builder().end_cell()}).exit_code == 143
+    assert dispute.settle({1: Builder().end_cell()}, nano=TON).exit_code == 143
     assert dispute.owed() == 0
 
 
@@ -288,7 +362,9 @@ def test_a_proof_may_leave_out_the_other_promises():
 
 
 def test_the_settlement_chain_pays_nothing():
-    dispute = Dispute(Conditionals([(0xFFFFFFFF, chain_conditional(b"\7" * 32, condition_code("chain")))]), by_a=False)
+    dispute = Dispute(
+        Conditionals([(0xFFFFFFFF, chain_conditional(b"\7" * 32, 5, bytes(32), condition_code("chain")))]), by_a=False
+    )
     assert dispute.settle({0xFFFFFFFF: Builder().end_cell()}).exit_code == 0
     assert dispute.owed() == 0
 
@@ -308,6 +384,6 @@ def test_settling_has_its_window_and_its_hand():
 
 def test_unbound_code_is_only_a_name():
     terms = position()
-    dispute = Dispute(Conditionals([(KEY, Conditional(terms.cell(), condition_code("position"), TON))]), by_a=True)
-    assert dispute.settle({KEY: position_input(rounds(dispute.exit_ms, 49_000))}).exit_code == 143
+    dispute = Dispute(Conditionals([(KEY, Conditional(terms.cell(), condition_code("market"), TON))]), by_a=True)
+    assert dispute.settle({KEY: market_input(rounds(dispute.exit_ms, 49_000))}).exit_code == 143
     assert ORACLE.hash != NOTHING

@@ -25,9 +25,9 @@ from vault_case import (
     signed_round,
 )
 from vault_stage import (
+    MARKET_CODE,
     ORACLES,
     ORDER_CODE,
-    POSITION_CODE,
     RESPONSE_MS,
     SERVICE,
     Party,
@@ -216,7 +216,7 @@ def forged_pieces(case: Case) -> dict[str, tuple[dict[str, object], int]]:
         ),
         "the maker's channel is the one named": ({"maker_channel": alice.channel}, SIGNATURE),
         "the maker's channel is registered": ({"maker_channel": bytes(32)}, 800),
-        "the order's code is known": ({"taker_promise": promise(alice, KEY, bought, code=POSITION_CODE)}, EVIDENCE),
+        "the order's code is known": ({"taker_promise": promise(alice, KEY, bought, code=MARKET_CODE)}, EVIDENCE),
         "the receipt names this order": ({"receipt": receipt(order(alice, buy=True, lots=1001), sold)}, EVIDENCE),
         "the receipt names the order that was met": (
             {"receipt": receipt(bought, order(bob, buy=False, lots=1001))},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from vault_case import KEY, holding, order
 from vault_pairs import STAKE, half_of, late_receipt, slash, two_halves
-from vault_stage import POSITION_CODE, TREASURY, Party, Stage, address, refused, succeeded
+from vault_stage import MARKET_CODE, TREASURY, Party, Stage, address, refused, succeeded
 
 from fairway.channel.state import Body, Half
 from fairway.service.sight import punished_match
@@ -101,7 +101,7 @@ def test_honest_halves_of_the_service_cost_nothing(stage: Stage, alice: Party):
         ({"filled": {"lots": 999}}, EVIDENCE),
         ({"after": {}}, EVIDENCE),
         ({"before": {}}, EVIDENCE),
-        ({"code": POSITION_CODE}, EVIDENCE),
+        ({"code": MARKET_CODE}, EVIDENCE),
     ],
 )
 def test_a_fill_is_a_lie_only_after_the_drop_of_an_order_that_was_acknowledged(

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
-from vault_stage import NETWORK, ORACLES, ORDER_CODE, POSITION_CODE, RESPONSE_MS, Party
+from vault_stage import MARKET_CODE, NETWORK, ORACLES, ORDER_CODE, RESPONSE_MS, Party
 
 from fairway.chain.router import GENESIS
 from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.state import Body, Half
 from fairway.crypto.keys import Signer
-from fairway.exchange.terms import OracleRound, OrderTerms, PositionTerms, Receipt
+from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
 from fairway.ton.cells import Builder, Cell, to_cell
 from fairway.ton.vault_messages import Acknowledgement, FillEvidence, Promise, SignedCell, SignedRound
 from fairway.units import TON
 
 FILLED_MS = GENESIS * 1000
 DEADLINE_MS = FILLED_MS + RESPONSE_MS
-MARKET, KEY, POSITION_KEY = 3, 5, 1 << 31 | 9
+MARKET, KEY, POSITION_KEY = 3, 5, 1 << 31 | 3
 B_SEQNO = 12
 
 
@@ -46,10 +46,9 @@ def order(party: Party, *, buy: bool, **changes: object) -> OrderTerms:
     return msgspec.structs.replace(terms, **changes)
 
 
-def position(party: Party, **changes: object) -> PositionTerms:
-    terms = PositionTerms(
+def position(party: Party, **changes: object) -> MarketTerms:
+    terms = MarketTerms(
         channel_id=party.channel_id.to_bytes(16),
-        key=POSITION_KEY,
         market=MARKET,
         inverse=False,
         long=True,
@@ -58,9 +57,11 @@ def position(party: Party, **changes: object) -> PositionTerms:
         cost=50 * TON,
         funding_base=0,
         margin=10 * TON,
-        cap=90 * TON,
+        ratio=9,
         liquidation_tick=41_000,
         since_ms=FILLED_MS,
+        mark=0,
+        funding=0,
     )
     return msgspec.structs.replace(terms, **changes)
 
@@ -74,6 +75,7 @@ def receipt(taker: OrderTerms, maker: OrderTerms, **changes: object) -> Receipt:
         lots=1000,
         cost=50 * TON,
         fee=TON // 40,
+        base=0,
         b_seqno=B_SEQNO,
         at_ms=FILLED_MS,
         price=50_000,
@@ -91,9 +93,9 @@ def signed_round(tick: OracleRound, signers: Sequence[Signer] = ORACLES[:3]) -> 
     return SignedRound(to_cell(tick.cell()), signatures)
 
 
-def holding(key: int, terms: OrderTerms | PositionTerms, code: Cell | None = None) -> Conditionals:
+def holding(key: int, terms: OrderTerms | MarketTerms, code: Cell | None = None) -> Conditionals:
     """The conditionals of a half that carries these terms, and another one beside them."""
-    code = code or (ORDER_CODE if isinstance(terms, OrderTerms) else POSITION_CODE)
+    code = code or (ORDER_CODE if isinstance(terms, OrderTerms) else MARKET_CODE)
     other = Conditional(Cell.empty(), ORDER_CODE, 0)
     return Conditionals([(key, Conditional(terms.cell(), code, 0)), (3, other)])
 
@@ -105,7 +107,7 @@ def signed_half(
     return SignedCell(key.sign(half.digest()), half.to_cell())
 
 
-def promise(party: Party, key: int, terms: OrderTerms | PositionTerms, **forged: object) -> Promise:
+def promise(party: Party, key: int, terms: OrderTerms | MarketTerms, **forged: object) -> Promise:
     conditionals = holding(key, terms, forged.get("code"))
     half = signed_half(party, forged.get("signer", party.key), 10, conditionals)
     return Promise(half, conditionals.root_cell(), key)

@@ -8,7 +8,8 @@ from vault_stage import SERVICE, Party, Stage, address
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Body, Half
 from fairway.crypto.keys import Signer
-from fairway.exchange.conditions import chain_conditional
+from fairway.exchange.conditions import chain_conditional, market_conditional
+from fairway.exchange.terms import MarketTerms
 from fairway.ton.cells import Cell, cell_hash, to_cell
 from fairway.ton.vault_messages import (
     EVIDENCE_VALUE,
@@ -29,8 +30,10 @@ STAKE = 4 * (TON // 2)
 
 
 def flat(code: Cell) -> Conditionals:
-    """What the service's half holds once something was settled and nothing is open."""
-    return Conditionals([(CHAIN_KEY, chain_conditional(b"\7" * 32, code))])
+    """What the service's half holds where nothing is open: its markets with nothing in them, and the chain."""
+    market = MarketTerms(bytes(16), 3, False, True, 0, 1000, 0, 0, 0, 10, 0, 0, 50_000, 7)
+    chain = chain_conditional(b"\7" * 32, TON, bytes(32), code)
+    return Conditionals([(1 << 31 | 3, market_conditional(market, code)[1]), (CHAIN_KEY, chain)])
 
 
 def half_of(key: Signer, half: Half) -> SignedCell:

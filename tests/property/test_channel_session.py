@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fairway.channel import account, machine, proposal, push
 from fairway.channel.conditionals import Conditional, Conditionals
-from fairway.channel.machine import POSITION_KEYS, Channel, Expected
+from fairway.channel.machine import MARKET_KEYS, Channel, Expected
 from fairway.channel.state import Half
 from fairway.crypto.keys import Signer
 from fairway.errors import InvalidMessage, Rejected
@@ -130,7 +130,7 @@ class Session:
     def fill(self):
         """The service fills an order in part or in full; a little money moves, a position appears."""
         channel, wanted = self.service, machine.expected(self.service)
-        orders = [key for key in wanted.conditionals if key < POSITION_KEYS]
+        orders = [key for key in wanted.conditionals if key < MARKET_KEYS]
         if not orders:
             return
         key, roll = self.random.choice(orders), self.random.random()
@@ -143,7 +143,7 @@ class Session:
         if roll < 0.5:
             left[key] = conditional(key | self.random.getrandbits(32) << 32, maximum // 2)
             promises = promises.add(key, left[key])
-        position = POSITION_KEYS | self.random.randrange(4)
+        position = MARKET_KEYS | self.random.randrange(4)
         if position in promises:
             promises = promises.drop(position)
         left[position] = conditional(self.random.getrandbits(60), maximum)
@@ -174,9 +174,9 @@ class Session:
                 ("channel.sent", Half(7, replace(good, sent=good.sent + 1), wanted.b), [], []),
                 ("channel.conditionals", Half(7, replace(good, conditionals_hash=b"x" * 32), wanted.b), [], []),
                 ("channel.key", Half(7, good, wanted.b), [(service.a_key, conditional(1, 1))], []),
-                ("channel.key", Half(7, good, wanted.b), [(POSITION_KEYS | 9, conditional(1, 1))], []),
-                ("channel.key", Half(7, good, wanted.b), [], [POSITION_KEYS]),
-                ("channel.key", Half(7, good, wanted.b), [], [POSITION_KEYS - 1]),
+                ("channel.key", Half(7, good, wanted.b), [(MARKET_KEYS | 9, conditional(1, 1))], []),
+                ("channel.key", Half(7, good, wanted.b), [], [MARKET_KEYS]),
+                ("channel.key", Half(7, good, wanted.b), [], [MARKET_KEYS - 1]),
                 ("channel.coverage", Half(7, good, wanted.b), [(service.a_key + 1, conditional(1, 10_000))], []),
             ]
         )
@@ -206,7 +206,7 @@ class Session:
         self.check()
 
     def wish(self):
-        known = [key for key in machine.expected(self.user).conditionals if key < POSITION_KEYS]
+        known = [key for key in machine.expected(self.user).conditionals if key < MARKET_KEYS]
         drops = self.random.sample(known, self.random.randrange(min(2, len(known)) + 1))
         adds = []
         for _ in range(self.random.randrange(3)):

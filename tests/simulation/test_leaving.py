@@ -124,7 +124,7 @@ def won(terms, mark):
     over, under = (1, mark) if terms.inverse else (mark, 1)
     worth = direction * FUNDING_SCALE * terms.unit * terms.lots * over
     paid = direction * FUNDING_SCALE * terms.cost - terms.funding_base
-    return min(max(0, (worth - paid * under) // (FUNDING_SCALE * under)), terms.cap)
+    return min(max(0, (worth - paid * under) // (FUNDING_SCALE * under)), terms.ratio * terms.margin)
 
 
 def expectations(side, ending, old, newest_pair, mine, newest, claimed, fine):

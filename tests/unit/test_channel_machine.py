@@ -123,11 +123,11 @@ def test_a_stranger_cannot_speak_for_a_user(channel):
 def test_an_order_added_below_an_unseen_half_stands_above_it_too(channel):
     wish = proposed(channel, [(1, ORDER)])
     position = replace(ORDER, maximum=30)
-    wanted = Expected(5, Conditionals([(machine.POSITION_KEYS, position)]))
+    wanted = Expected(5, Conditionals([(machine.MARKET_KEYS, position)]))
     machine.next_b(channel, 0, Conditionals(), wanted)
     machine.accept(channel, judged(channel, wish))
     assert sorted(channel.a_conditionals) == [1]
-    assert sorted(machine.expected(channel).conditionals) == [1, machine.POSITION_KEYS]
+    assert sorted(machine.expected(channel).conditionals) == [1, machine.MARKET_KEYS]
     assert machine.expected(channel).sent == 5
 
 

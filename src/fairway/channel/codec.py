@@ -9,6 +9,8 @@
     settle_conditionals#56c39b4c from_A:Bool signature:bits512 data:(#14588aab …) = Message;
     challenge_open#addf8422 data:(#b8a21379 …) = Message;
     settle_open#9584fb43 from_A:Bool data:(#14588aab …) = Message;
+    adopt_expected#afa4d7c5 sch_A:^SignedSemiChannel sch_B:^SignedSemiChannel proof:^Cell = Message;
+    recall_cited#cf2eef00 sch_A:^SignedSemiChannel sch_B:^SignedSemiChannel = Message;
     finish_uncooperative_close#25432a91 = Message;
     channel_closed#dddc88ba channel_id:uint128 = Notification;      (behind it settled_A:Coins, where there was any)
     channel_withdraw#a32f0b3c channel_id:uint128 = Notification;
@@ -23,12 +25,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from fairway.channel.state import SignedHalf
 from fairway.channel.statement import Challenge, Close, Commit, Init, Settle, Start, Statement, channel_id
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import Builder, Cell, Slice, cell_hash, check_end
 
 __all__ = [
+    "Adopt",
     "Agreed",
     "Challenge",
     "Close",
@@ -39,6 +43,7 @@ __all__ = [
     "Message",
     "OpenChallenge",
     "OpenSettle",
+    "Recall",
     "Settle",
     "Signed",
     "Start",
@@ -94,6 +99,23 @@ class OpenSettle:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """A pair whose half of A says what that of B expects; `proof` is a Merkle proof of B's promises."""
+
+    a: SignedHalf
+    b: SignedHalf
+    proof: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A's half in quarantine, and the half of B that it cites."""
+
+    a: SignedHalf
+    b: SignedHalf
+
+
+@dataclass(frozen=True, slots=True)
 class TopUp:
     """The TON that comes with this message belongs to side A or B."""
 
@@ -120,10 +142,11 @@ class Withdrawn:
     channel_id: int
 
 
-Message: TypeAlias = Signed | Agreed | OpenChallenge | OpenSettle | TopUp | Finish | Closed | Withdrawn
+Message: TypeAlias = Signed | Agreed | OpenChallenge | OpenSettle | Adopt | Recall | TopUp | Finish | Closed | Withdrawn
 
 _TOP_UP, _FINISH, _CLOSED, _WITHDRAWN = 0x593E3893, 0x25432A91, 0xDDDC88BA, 0xA32F0B3C
 _OPEN_CHALLENGE, _OPEN_SETTLE = 0xADDF8422, 0x9584FB43
+_ADOPT, _RECALL = 0xAFA4D7C5, 0xCF2EEF00
 
 
 def encode(message: Message) -> Cell:
@@ -138,20 +161,31 @@ def encode(message: Message) -> Cell:
             for signature in (signature_a, signature_b):
                 builder.store_ref(Builder().store_bytes(signature).end_cell())
             builder.store_cell(statement.to_cell())
-        case OpenChallenge(statement):
-            builder.store_uint(_OPEN_CHALLENGE, 32).store_cell(statement.to_cell())
-        case OpenSettle(from_a, statement):
-            builder.store_uint(_OPEN_SETTLE, 32).store_bool(from_a).store_cell(statement.to_cell())
+        case OpenChallenge() | OpenSettle() | Adopt() | Recall() | Finish():
+            _store_open(builder, message)
         case TopUp(is_a):
             builder.store_uint(_TOP_UP, 32).store_bool(is_a)
-        case Finish():
-            builder.store_uint(_FINISH, 32)
         case Closed(channel, settled_a):
             settled = Builder().store_coins(settled_a) if settled_a else Builder()
             builder.store_uint(_CLOSED, 32).store_uint(channel, 128).store_cell(settled.end_cell())
         case Withdrawn(channel):
             builder.store_uint(_WITHDRAWN, 32).store_uint(channel, 128)
     return builder.end_cell()
+
+
+def _store_open(builder: Builder, message: OpenChallenge | OpenSettle | Adopt | Recall | Finish) -> None:
+    """What anyone may bring."""
+    match message:
+        case OpenChallenge(statement):
+            builder.store_uint(_OPEN_CHALLENGE, 32).store_cell(statement.to_cell())
+        case OpenSettle(from_a, statement):
+            builder.store_uint(_OPEN_SETTLE, 32).store_bool(from_a).store_cell(statement.to_cell())
+        case Adopt(a, b, proof):
+            builder.store_uint(_ADOPT, 32).store_ref(a.to_cell()).store_ref(b.to_cell()).store_ref(proof)
+        case Recall(a, b):
+            builder.store_uint(_RECALL, 32).store_ref(a.to_cell()).store_ref(b.to_cell())
+        case Finish():
+            builder.store_uint(_FINISH, 32)
 
 
 def decode(body: Cell) -> Message:
@@ -177,6 +211,10 @@ def _signature(cell: Cell) -> bytes:
     return signature
 
 
+def _pair(fields: Slice) -> tuple[SignedHalf, SignedHalf]:
+    return SignedHalf.from_cell(fields.load_ref()), SignedHalf.from_cell(fields.load_ref())
+
+
 def _coins_if_any(fields: Slice) -> int:
     return fields.load_coins() or 0 if fields.remaining_bits else 0
 
@@ -194,6 +232,8 @@ _LOAD: dict[int, Callable[[Slice], Message]] = {
     **{what.OP: partial(_agreed, what) for what in (Close, Commit)},
     _OPEN_CHALLENGE: lambda fields: OpenChallenge(Challenge.parse(fields)),
     _OPEN_SETTLE: lambda fields: OpenSettle(fields.load_bool(), Settle.parse(fields)),
+    _ADOPT: lambda fields: Adopt(*_pair(fields), fields.load_ref()),
+    _RECALL: lambda fields: Recall(*_pair(fields)),
     _TOP_UP: lambda fields: TopUp(fields.load_bool()),
     _FINISH: lambda _: Finish(),
     _CLOSED: lambda fields: Closed(fields.load_uint(128), _coins_if_any(fields)),

@@ -16,9 +16,9 @@ from fairway.channel.state import UNSIGNED, Body, Half, SignedHalf
 from fairway.crypto import keys
 from fairway.errors import IllegalTransition, InvalidMessage, Rejected
 
-__all__ = ["POSITION_KEYS", "Accepted", "accept", "check_proposal", "propose", "reject"]
+__all__ = ["MARKET_KEYS", "Accepted", "accept", "check_proposal", "propose", "reject"]
 
-POSITION_KEYS = 1 << 31
+MARKET_KEYS = 1 << 31
 """Below: keys that A declares, counting up. From here on: keys that only follow from B's halves."""
 
 Adds = Sequence[tuple[int, Conditional]]
@@ -29,12 +29,16 @@ FilledAfter = Callable[[int, int], bool]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A half of A that holds, with the `window` as it will be; `repeat`: it is the newest one once more."""
+    """A half of A that holds, with the `window` as it will be; `repeat`: it is the newest one once more.
+
+    `implied` are conditionals that its half gains beside those that A declared, because of them.
+    """
 
     half: Half
     signature: bytes
     adds: Adds = ()
     drops: Drops = ()
+    implied: Adds = ()
     window: dict[int, Expected] | None = None
     repeat: bool = False
 
@@ -52,13 +56,15 @@ def check_proposal(
     adds: Adds = (),
     drops: Drops = (),
     *,
+    implied: Adds = (),
     filled_after: FilledAfter = never_filled,
     verify: Verify = keys.verify,
 ) -> Accepted:
     """Judge a half of A by the acceptance rule. Nothing changes: hand the result to `accept`.
 
-    `filled_after(key, k)` says whether the order under a dropped `key` was filled in a half of B after b_k. `verify`
-    is the signature check; whoever has made it already may pass one that accepts.
+    `implied` follows from `adds`, under keys that A does not declare. `filled_after(key, k)` says whether the order
+    under a dropped `key` was filled in a half of B after b_k. `verify` is the signature check; whoever has made it
+    already may pass one that accepts.
 
     Errors: `InvalidMessage` (`channel.id`, `channel.equivocation`, a bad signature) consumes nothing, nor does
     `Rejected` `channel.seqno` or `channel.phase`; after any other `Rejected` the caller consumes the seqno by `reject`.
@@ -68,26 +74,26 @@ def check_proposal(
     if channel.a and half == channel.a.half:
         if signature != channel.a.signature:
             verify(channel.key_a, half.digest(), signature)
-        return Accepted(half, channel.a.signature, adds, drops, repeat=True)
+        return Accepted(half, channel.a.signature, adds, drops, implied, repeat=True)
     newest = channel.a.half.seqno if channel.a else 0
     if half.seqno not in {newest, channel.a_consumed + 1} or half.seqno == 0:
         raise Rejected("channel.seqno", "the next half has the seqno after the last", last=channel.a_consumed)
     verify(channel.key_a, half.digest(), signature)
     if half.seqno == newest:
         raise InvalidMessage("channel.equivocation", "two halves of one side have one seqno", seqno=half.seqno)
-    return Accepted(half, signature, adds, drops, _judged(channel, half, adds, drops, filled_after))
+    return Accepted(half, signature, adds, drops, implied, _judged(channel, half, adds, drops, implied, filled_after))
 
 
-def propose(channel: Channel, adds: Adds = (), drops: Drops = ()) -> Accepted:
+def propose(channel: Channel, adds: Adds = (), drops: Drops = (), implied: Adds = ()) -> Accepted:
     """A's next half, on top of the newest half of B, judged as the service will judge it; not signed yet.
 
     The user makes it durable, signs its digest, sends it, and hands it to `accept` when a half of B cites it.
     """
     wanted = expected(channel)
-    conditionals = wanted.conditionals.update(adds, drops)
+    conditionals = wanted.conditionals.update((*implied, *adds), drops)
     body = Body(channel.a_consumed + 1, wanted.sent, conditionals.root_hash())
     half = Half(channel.channel_id, body, wanted.b)
-    return Accepted(half, UNSIGNED, adds, drops, _judged(channel, half, adds, drops, never_filled))
+    return Accepted(half, UNSIGNED, adds, drops, implied, _judged(channel, half, adds, drops, implied, never_filled))
 
 
 def accept(channel: Channel, accepted: Accepted) -> None:
@@ -98,7 +104,7 @@ def accept(channel: Channel, accepted: Accepted) -> None:
         raise IllegalTransition("channel.accept", "only the next half can be accepted", seqno=accepted.half.seqno)
     cited, window = accepted.half.cited, accepted.window
     channel.window = {
-        seqno: window.get(seqno) or _rebased(wanted, accepted.adds, accepted.drops)
+        seqno: window.get(seqno) or _rebased(wanted, (*accepted.implied, *accepted.adds), accepted.drops)
         for seqno, wanted in channel.window.items()
         if seqno >= cited
     }
@@ -115,7 +121,9 @@ def reject(channel: Channel, seqno: int) -> None:
         channel.a_consumed = seqno
 
 
-def _judged(channel: Channel, half: Half, adds: Adds, drops: Drops, filled_after: FilledAfter) -> dict[int, Expected]:
+def _judged(
+    channel: Channel, half: Half, adds: Adds, drops: Drops, implied: Adds, filled_after: FilledAfter
+) -> dict[int, Expected]:
     """The window after `half`; `Rejected` where a clause of the acceptance rule does not hold."""
     check_trading(channel.phase)
     cited = half.cited
@@ -134,7 +142,7 @@ def _judged(channel: Channel, half: Half, adds: Adds, drops: Drops, filled_after
     for seqno, before in channel.window.items():
         if seqno >= cited:
             _check_drops(wanted, before, drops)
-            window[seqno] = _rebased(before, adds, drops)
+            window[seqno] = _rebased(before, (*implied, *adds), drops)
             check_covered(channel, window[seqno])
     if half.body.conditionals_hash != window[cited].conditionals.root_hash():
         raise Rejected("channel.conditionals", "the conditionals are not the old ones and the declared changes")
@@ -145,11 +153,11 @@ def _check_keys(channel: Channel, adds: Adds, drops: Drops) -> None:
     # A key that came back would let an old receipt speak for a new order.
     last = channel.a_key
     for key, _ in adds:
-        if not last < key < POSITION_KEYS:
+        if not last < key < MARKET_KEYS:
             raise Rejected("channel.key", "declared keys count up and are never used again", key=key, last=last)
         last = key
     for key in drops:
-        if key >= POSITION_KEYS:
+        if key >= MARKET_KEYS:
             raise Rejected("channel.key", "only what was declared can be dropped", key=key)
 
 

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.dispute import A, B, Dispute, answer, challenge, open_challenge
+from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.state import Body, Half, SignedHalf
+from fairway.channel.whole import adopt
 from fairway.errors import Rejected
-from fairway.exchange.claims import Paper, claim
+from fairway.exchange.claims import KEY_BITS, Paper, Promised, claim
+from fairway.exchange.reading import read_expected
 from fairway.ton.channel_view import BodyView, ChannelState, ChannelView
+from fairway.ton.merkle import entry_proof
 
-__all__ = ["Holding", "challenge_of", "claim_of", "is_answerable"]
+__all__ = ["Holding", "adoption_of", "challenge_of", "claim_of", "is_answerable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,34 @@ def challenge_of(view: ChannelView, held: Holding, *, unsigned: bool) -> codec.C
     return codec.Challenge(channel_id, held.a, held.b)
 
 
+def adoption_of(view: ChannelView, held: Holding) -> codec.Adopt | None:
+    """The adoption of what is `held`, a half of B with the very half that it expects.
+
+    None where that pair stands already, or the contract would refuse it.
+    """
+    quarantine, channel_id = view.quarantine, held.a.half.channel_id
+    root = held.promised.root_cell()
+    if quarantine is None or root is None or CHAIN_KEY not in held.promised:
+        return None
+    shown = Half(channel_id, _body(quarantine.a)), Half(channel_id, _body(quarantine.b))
+    if (shown[A].body, shown[B].body) == (held.a.half.body, held.b.half.body):
+        return None
+    initiator = A if quarantine.started_by_a else B
+    dispute = Dispute(shown, initiator, shown[initiator], (view.floor_a, view.floor_b), adopted=quarantine.adopted)
+    try:
+        adopt(dispute, (held.a.half, held.b.half), read_expected(held.promised))
+    except Rejected:
+        return None
+    return codec.Adopt(held.a, held.b, entry_proof(root, KEY_BITS, CHAIN_KEY))
+
+
 def claim_of(view: ChannelView, held: Holding, paper: Paper) -> codec.Settle | None:
     """The claim of everything that the service's half in quarantine owes by `paper`; None where that is nothing."""
     quarantine = view.quarantine
     if quarantine is None or quarantine.b.conditionals_hash != held.promised.root_hash():
         return None
     try:
-        return claim(held.a.half.channel_id, held.promised, paper, by_a=False)
+        return claim(held.a.half.channel_id, Promised(held.promised, quarantine.b.seqno, by_a=False), paper)
     except Rejected:
         return None
 

@@ -64,6 +64,8 @@ class Judge:
         proposed, self._accepting = self._accepting, None
         if proposed is None or change.seqno != proposed.seqno or change.orders != proposed.orders:
             raise _lie("judge.orders", "orders were accepted that were not proposed", seqno=change.seqno)
+        if not self._account.positions.keys() >= set(change.renewed):
+            raise _lie("judge.renewed", "a position was renewed that is not held", seqno=change.seqno)
         self._fresh.update(terms.key for terms in change.orders)
 
     def _dropped(self, change: Dropped) -> None:
@@ -97,7 +99,8 @@ class Judge:
                 change.other,
                 order.lots + change.lots,
                 order.cost + outcome.cost,
-                max(0, order.fee + outcome.fee),
+                order.fee + outcome.fee,
+                order.base + outcome.base,
                 self._b_seqno,
                 change.at_ms,
                 change.price,

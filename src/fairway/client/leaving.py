@@ -18,7 +18,7 @@ from fairway.client.rounds import verified_exits
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit, markets
+from fairway.exchange.claims import Exit, Promised, markets
 from fairway.ton.channel_view import ChannelView, QuarantineView
 from fairway.ton.vault_views import AccountView, read_books
 
@@ -124,24 +124,33 @@ class Leaving:
 
     async def _claim(self, started: QuarantineView, end_s: int) -> None:
         """Claim the open positions once the exits of all their markets are known, or time grows short."""
-        promised, welcome = self._side.replica.channel.b_conditionals, self._side.replica.welcome
-        held = markets(promised)
+        if (
+            await self._chain.now() < end_s - self._side.replica.welcome.settling_s * 3 // 4
+            and await self._onchain.adopt()
+        ):
+            self._tell("the service had chosen another half of this side: adopted what its own half expects")
+        welcome, held = self._side.replica.welcome, self._side.holding()
         shown = (await self._view()).quarantine
-        if not held or shown is None or shown.b.conditionals_hash != promised.root_hash():
-            self._tell("nothing is left to claim" if held else "no position is open")
+        if shown is None or shown.b.conditionals_hash != held.promised.root_hash():
+            self._tell("nothing is left to claim")
             return
         moment_ms = started.started_at * MILLIS + welcome.patience_ms
         hurry_s = end_s - welcome.settling_s // 4
+        promised = Promised(held.promised, shown.b.seqno, by_a=False)
         exits = self._exits(moment_ms)
-        while not held <= exits.keys() and (now_s := await self._chain.now()) < hurry_s:
+        wanted = markets(promised, self._side.paper(exits, started.started_at * MILLIS, is_late=False))
+        if not wanted:
+            self._tell("no position is open")
+            return
+        while not wanted <= exits.keys() and (now_s := await self._chain.now()) < hurry_s:
             await self._wait_until(min(now_s + POLL_S, hurry_s))
             exits = self._exits(moment_ms)
-        missing = sorted(held - exits.keys())
+        missing = sorted(wanted - exits.keys())
         if missing:
-            self._tell(f"no rounds around the exit are known for markets {missing}: positions there are not claimed")
+            self._tell(f"no rounds around the exit are known for markets {missing}: the last mark of both sides counts")
         try:
             if await self._chain.now() < end_s:
-                await self._onchain.claim(exits)
+                await self._onchain.claim(exits, is_late=bool(missing))
                 self._tell("claimed what the open positions have won")
         except Rejected as refusal:
             if refusal.code != "claims.nothing":

@@ -16,12 +16,13 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
+from fairway.client.answer import adoption_of, claim_of
 from fairway.client.opening import begin, register, wrap
-from fairway.client.sentry import MARGIN, see
+from fairway.client.sentry import CLAIM, MARGIN, see
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import event
-from fairway.exchange.claims import Exit, Paper, claim
+from fairway.exchange.claims import Exit
 from fairway.ton import vault_messages as vault
 from fairway.ton.channel_view import ChannelView
 from fairway.ton.messages import address_of
@@ -143,13 +144,33 @@ class OnChain:
 
         await self._until(self.address, answered)
 
-    async def claim(self, exits: Mapping[int, Exit]) -> None:
-        """After the quarantine: have the channel value the open positions in the markets of `exits`."""
+    async def adopt(self) -> bool:
+        """Adopt what this side leaves with, where something else stands in quarantine; whether that was so."""
         before = await self.channel()
-        replica = self._side.replica
-        paper = Paper(replica.rules.network, exits)
-        told = self._side.tell(claim(replica.channel.channel_id, replica.channel.b_conditionals, paper, by_a=False))
-        await self._purse.send(Transfer(self.address, MARGIN, codec.encode(told)))
+        adoption = None if before is None else adoption_of(before, self._side.adopting())
+        if adoption is None:
+            return False
+        await self._purse.send(Transfer(self.address, MARGIN, codec.encode(adoption)))
+
+        async def adopted() -> bool | None:
+            return await self.channel() != before or None
+
+        await self._until(self.address, adopted)
+        return True
+
+    async def claim(self, exits: Mapping[int, Exit], *, is_late: bool = False) -> None:
+        """After the quarantine: have the channel value what is held in the markets of `exits`, and what was filled.
+
+        Errors: `Rejected` (`claims.nothing`).
+        """
+        before = await self.channel()
+        if before is None or before.quarantine is None:
+            raise Rejected("claims.nothing", "the channel is not in quarantine")
+        paper = self._side.paper(exits, before.quarantine.started_at * MILLIS, is_late=is_late)
+        statement = claim_of(before, self._side.holding(), paper)
+        if statement is None:
+            raise Rejected("claims.nothing", "nothing that is promised owes anything that can be shown")
+        await self._purse.send(Transfer(self.address, CLAIM, codec.encode(self._side.tell(statement))))
 
         async def valued() -> bool | None:
             return await self.channel() != before or None

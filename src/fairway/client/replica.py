@@ -25,6 +25,7 @@ from fairway.exchange.account import Account
 from fairway.exchange.conditions import order_conditional
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.pricing import check_round, verify_round
+from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import OracleRound, OrderTerms, Receipt
 
@@ -56,8 +57,8 @@ class Replica:
     """One channel of the user, under the rules of `welcome`. Signatures of the user are nowhere in it.
 
     `pending` is his newest half while no push cites it, `cosigned` the newest pair in which his half cites the
-    service's, `receipts` are those of fills after it; `closing` the cooperative close he signed, and `closed` the
-    service's signature of it.
+    service's, `receipts` are those of fills after it, `placed` the orders that it added; `closing` is the cooperative
+    close he signed, and `closed` the service's signature of it.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Replica:
         "cosigned",
         "opened",
         "pending",
+        "placed",
         "receipts",
         "rounds",
         "rules",
@@ -84,6 +86,7 @@ class Replica:
         self.pending: wire.Propose | None = self.propose(now_ms=0)
         self.cosigned: Cosigned | None = None
         self.receipts: list[tuple[Receipt, bytes]] = []
+        self.placed: dict[bytes, OrderTerms] = {}
         self.closing: wire.Close | None = None
         self.closed: wire.CloseSigned | None = None
 
@@ -124,7 +127,8 @@ class Replica:
         Errors: `Rejected` for whatever the service would have to refuse.
         """
         self.account.check_orders(list(orders), list(drops), now_ms)
-        half = machine.propose(self.channel, self._adds(orders), drops).half
+        implied = self.account.new_markets(orders)
+        half = machine.propose(self.channel, self._adds(orders), drops, implied).half
         return wire.Propose(
             self.opened.channel_id,
             half.seqno,
@@ -135,6 +139,16 @@ class Replica:
             list(orders),
             list(drops),
         )
+
+    def expectation(self) -> wire.Propose:
+        """A half that says exactly what the service's half of the newest co-signed pair expects: nothing of its own.
+
+        It stands behind the one that is unanswered, which may never be answered. Changes nothing.
+        """
+        cosigned = self.cosigned
+        assert cosigned is not None
+        seqno, (sent, root) = cosigned.a.seqno + 1, read_expected(cosigned.promised)
+        return wire.Propose(self.opened.channel_id, seqno, sent, root, cosigned.b.half.seqno, UNSIGNED)
 
     def half_of(self, proposed: wire.Propose) -> Half:
         """The half that `proposed` stands for; the half of the service it cites must still be open."""
@@ -184,10 +198,14 @@ class Replica:
                 raise InvalidMessage("replica.record", "a record opens one channel")
 
     def _cosign(self, proposed: wire.Propose) -> None:
-        newest = self.channel.b
-        if newest is not None and proposed.cites == newest.half.seqno:
+        newest, cosigned = self.channel.b, self.cosigned
+        if cosigned is not None and proposed.cites == cosigned.b.half.seqno:
+            self.cosigned = cosigned._replace(a=self.half_of(proposed))
+            self.placed |= {terms.digest(): terms for terms in proposed.orders}
+        elif newest is not None and proposed.cites == newest.half.seqno:
             self.cosigned = Cosigned(self.half_of(proposed), newest, self.channel.b_conditionals)
             self.receipts = []
+            self.placed = {terms.digest(): terms for terms in proposed.orders}
 
     def _close(self, entry: wire.Close | wire.CloseSigned) -> None:
         if isinstance(entry, wire.Close):
@@ -221,7 +239,8 @@ class Replica:
             judge.apply(change)
         judge.close()
         self._check_receipts(judge.receipts, pushed.receipts)
-        sums = (self.account.earned, self.account.b_conditionals, self.account.expected())
+        promised = Conditionals() if pushed.seqno == 1 else self.account.promised()
+        sums = (self.account.earned, promised, self.account.expected())
         checked = machine.check_push(self.channel, half, pushed.signature, *sums, verify=_verified)
         machine.accept_push(self.channel, checked)
 
@@ -244,7 +263,10 @@ class Replica:
         if proposed is None or cites != proposed.seqno:
             return None
         half, adds = self.half_of(proposed), self._adds(proposed.orders)
-        accepted = machine.check_proposal(self.channel, half, UNSIGNED, adds, proposed.drops, verify=_verified)
+        implied = self.account.new_markets(proposed.orders)
+        accepted = machine.check_proposal(
+            self.channel, half, UNSIGNED, adds, proposed.drops, implied=implied, verify=_verified
+        )
         machine.accept(self.channel, accepted)
         self.pending = None
         return proposed

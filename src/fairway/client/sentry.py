@@ -7,26 +7,27 @@ Looking twice does nothing twice: every step follows from what the chain shows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
-from fairway.client.answer import Holding, challenge_of, claim_of
+from fairway.client.answer import Holding, adoption_of, challenge_of, claim_of
 from fairway.client.rounds import verified_exits
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import wire
-from fairway.exchange.claims import Paper, markets
-from fairway.exchange.terms import Receipt
+from fairway.exchange.claims import Paper, Promised, markets
+from fairway.exchange.terms import OrderTerms, Receipt
 from fairway.ton.channel_view import GETTER, ChannelState, ChannelView, QuarantineView, read_channel
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
-__all__ = ["MARGIN", "Post", "Sentry", "see"]
+__all__ = ["CLAIM", "MARGIN", "Post", "Sentry", "see"]
 
 MARGIN = TON // 5
-"""Nano for gas beside what a message must bring; what is left comes back."""
+CLAIM = TON // 2
+"""Nano for gas beside what a message must bring, and for a claim of many fills; what is left comes back."""
 LOOK_S = 20.0
 POLL_S = 1.0
 ATTEMPTS = 3
@@ -40,7 +41,8 @@ Statement = codec.Challenge | codec.Settle
 class Post:
     """What a sentry stands for: whose channel, under which rules, and what it holds by now.
 
-    `speak` makes a message of a statement: signed by the user, or open to anyone (`unsigned`).
+    `speak` makes a message of a statement: signed by the user, or open to anyone (`unsigned`). `placed` are orders that
+    only receipts speak of; `adopting` is what is adopted, where that can be signed.
     """
 
     address: str
@@ -50,6 +52,8 @@ class Post:
     unsigned: bool
     rounds: Callable[[], Iterable[wire.Round]]
     receipts: Callable[[], Iterable[tuple[Receipt, bytes]]] = field(default=lambda: ())
+    placed: Callable[[], Mapping[bytes, OrderTerms]] = field(default=dict)
+    adopting: Callable[[], Holding] | None = None
 
 
 async def see(chain: Chain, address: str) -> ChannelView | None:
@@ -93,10 +97,22 @@ class Sentry:
         if view.state is ChannelState.QUARANTINED:
             await self._say(challenge_of(view, held, unsigned=self._post.unsigned), "challenged a stale close")
         elif view.state is ChannelState.SETTLING:
+            if await self._adopt(view, quarantine):
+                return True
             await self._say(await self._claim(view, quarantine, held), "claimed what the service has promised")
         elif view.state is ChannelState.AWAITING_FINISH:
             await self._send(codec.Finish(), "finished the close")
         return True
+
+    async def _adopt(self, view: ChannelView, quarantine: QuarantineView) -> bool:
+        """Adopt the pair to end with, after the service's last word; whether it had to be."""
+        end_s = quarantine.started_at + self._post.welcome.quarantine_s + self._post.welcome.settling_s // 4
+        if self._post.adopting is None or await self._chain.now() >= end_s:
+            return False
+        adoption = adoption_of(view, self._post.adopting())
+        if adoption is not None:
+            await self._send(adoption, "adopted what the service's own half expects")
+        return adoption is not None
 
     async def _claim(self, view: ChannelView, quarantine: QuarantineView, held: Holding) -> codec.Settle | None:
         """The claim, once every exit is known or time grows short; an unsigned one has to leave the user his time."""
@@ -107,10 +123,10 @@ class Sentry:
             return None
         exits = verified_exits(welcome, started_ms + welcome.patience_ms, self._post.rounds())
         is_late = now_s >= settling_s + welcome.settling_s * 3 // 4
-        if not markets(held.promised) <= exits.keys() and not is_late:
-            return None
         receipts = {shown.order: (shown, by) for shown, by in self._post.receipts() if shown.at_ms <= started_ms}
-        return claim_of(view, held, Paper(welcome.network, exits, receipts=receipts))
+        paper = Paper(welcome.network, exits, receipts=receipts, orders=self._post.placed(), is_late=is_late)
+        claimed = Promised(held.promised, held.b.half.seqno, by_a=False)
+        return claim_of(view, held, paper) if is_late or markets(claimed, paper) <= exits.keys() else None
 
     async def _say(self, statement: Statement | None, words: str) -> None:
         if statement is not None:
@@ -122,7 +138,7 @@ class Sentry:
             return
         self._sent[body.hash] = self._sent.get(body.hash, 0) + 1
         try:
-            await self._purse.send(Transfer(self._post.address, MARGIN, body))
+            await self._purse.send(Transfer(self._post.address, CLAIM, body))
         except Rejected as refusal:
             self._tell(f"could not: {refusal}")
             del self._sent[body.hash]

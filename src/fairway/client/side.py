@@ -10,12 +10,13 @@ evidence; from then on this side signs nothing but its exit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from msgspec.structs import replace
 
 from fairway.channel import codec
+from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.state import UNSIGNED, SignedHalf
 from fairway.client.answer import Holding
 from fairway.client.keystore import Keystore
@@ -27,6 +28,8 @@ from fairway.crypto.keys import Signer, verify
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
+from fairway.exchange.claims import Exit, Paper
+from fairway.exchange.reading import read_expected
 from fairway.exchange.site import channel_setup, consent_digest
 from fairway.ton.address import Address
 from fairway.ton.cells import to_boc
@@ -108,7 +111,10 @@ class Side:
 
     def _judged(self, wishes: Sequence[Wish], drops: Sequence[int], now_ms: int) -> wire.Propose:
         account = self.account
-        orders = [wish.terms(account.rules, self.channel_id, key) for key, wish in enumerate(wishes, account.next_key)]
+        orders = [
+            wish.terms(account.rules, self.channel_id, key, account.rounds.get(wish.market))
+            for key, wish in enumerate(wishes, account.next_key)
+        ]
         return self.replica.propose(orders, drops, now_ms=now_ms)
 
     def repeated(self) -> wire.Propose | None:
@@ -137,34 +143,51 @@ class Side:
         return replace(closing, signature=self._signer.sign(replica.close_statement(closing).digest()))
 
     def exit_pair(self) -> tuple[SignedHalf, SignedHalf]:
-        """The pair to leave with, alone: the newest half ever signed here, and the newest of the service.
+        """The pair to leave with, alone: the newest half ever signed here, and the half of the service that it cites.
 
         Where nothing is unanswered that is a fresh countersignature, which no older half of this side can outrank.
+        """
+        held = self.holding()
+        return held.a, held.b
+
+    # What goes to the chain
+
+    def holding(self) -> Holding:
+        """What this side leaves with, or answers a close that the service begins alone: see `exit_pair`.
+
+        Errors: `Rejected` (`side.ungranted`).
         """
         replica = self.replica
         newest_a, newest_b = replica.channel.a, replica.channel.b
         if newest_a is None or newest_b is None:
             raise Rejected("side.ungranted", "the service has not granted the channel")
         if replica.closing is not None:
-            half = newest_a.half
-        else:
-            half = replica.half_of(replica.pending or self._write(replica.propose(now_ms=0)))
-        return SignedHalf(half, self._signer.sign(half.digest())), newest_b
+            signed = SignedHalf(newest_a.half, self._signer.sign(newest_a.half.digest()))
+            return Holding(signed, newest_b, replica.channel.b_conditionals)
+        if replica.pending is None:
+            self._write(replica.propose(now_ms=0))
+        return self._held()
 
-    # What goes to the chain
+    def adopting(self) -> Holding:
+        """What this side adopts: the service's half of the pair that it leaves with, and the very half it expects."""
+        held = self.holding()
+        said = held.a.half.sent, held.a.half.body.conditionals_hash
+        if self.replica.closing is None and CHAIN_KEY in held.promised and said != read_expected(held.promised):
+            self._write(self.replica.expectation())
+            held = self._held()
+        return held
 
-    def holding(self) -> Holding:
-        """What a close that the service begins alone is answered with: the newest half ever signed here, and its own.
+    def _held(self) -> Holding:
+        cosigned = self.replica.cosigned
+        if cosigned is None:
+            raise Rejected("side.ungranted", "nothing was countersigned yet")
+        return Holding(SignedHalf(cosigned.a, self._signer.sign(cosigned.a.digest())), cosigned.b, cosigned.promised)
 
-        Nothing new is signed: of this side's halves the service has chosen already. Errors: `side.ungranted`.
-        """
+    def paper(self, exits: Mapping[int, Exit], started_ms: int, *, is_late: bool) -> Paper:
+        """What this side can show of the service's half that it holds."""
         replica = self.replica
-        newest_a, newest_b = replica.channel.a, replica.channel.b
-        if newest_a is None or newest_b is None:
-            raise Rejected("side.ungranted", "the service has not granted the channel")
-        half = replica.half_of(replica.pending) if replica.pending else newest_a.half
-        signed = SignedHalf(half, self._signer.sign(half.digest()))
-        return Holding(signed, newest_b, replica.channel.b_conditionals)
+        receipts = {shown.order: (shown, by) for shown, by in replica.receipts if shown.at_ms <= started_ms}
+        return Paper(replica.rules.network, exits, receipts=receipts, orders=replica.placed, is_late=is_late)
 
     @property
     def watchable(self) -> tuple[int, int] | None:

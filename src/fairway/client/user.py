@@ -102,6 +102,9 @@ class User:
             side.tell,
             unsigned=False,
             rounds=lambda: self._shown,
+            receipts=lambda: side.replica.receipts,
+            placed=lambda: side.replica.placed,
+            adopting=side.adopting,
         )
         couriers = [asyncio.create_task(courier.run(side)) for courier in self.couriers]
         try:

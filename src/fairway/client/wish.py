@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import Kind, OrderTerms
+from fairway.exchange.terms import Kind, OracleRound, OrderTerms
 from fairway.risk.contract import Payoff
 
 __all__ = ["Wish"]
@@ -26,8 +26,8 @@ class Wish:
     trigger_above: bool = False
     expires_ms: int = 0
 
-    def terms(self, rules: Rules, channel_id: bytes, key: int) -> OrderTerms:
-        """The order under `key` of the channel, reserving what the rules require."""
+    def terms(self, rules: Rules, channel_id: bytes, key: int, newest: OracleRound | None = None) -> OrderTerms:
+        """The order under `key` of the channel, reserving what is required; only rounds after `newest` fire it."""
         contract = rules.listing(self.market).contract
         requirement = rules.requirement(
             self.market,
@@ -53,4 +53,5 @@ class Wish:
             contract.taker_fee,
             self.expires_ms,
             self.leverage,
+            newest.round if newest is not None and self.trigger_tick else 0,
         )

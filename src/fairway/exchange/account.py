@@ -13,17 +13,21 @@ positions, `reserved` the rest of the reserves of live orders. A change that bre
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import msgspec
+
+from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
-from fairway.channel.machine import CHAIN_KEY, POSITION_KEYS, Expected
+from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected
 from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
-from fairway.exchange.conditions import chain_conditional, order_conditional, position_conditional
+from fairway.exchange.conditions import chain_conditional, market_conditional, order_conditional
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import Kind, OracleRound, OrderTerms, PositionTerms
+from fairway.exchange.terms import Kind, MarketTerms, OracleRound, OrderTerms
 from fairway.market.instrument import check_count
 from fairway.risk.contract import fee, fill_cost, notional
 from fairway.risk.liquidation import liquidation_fee, liquidation_price
@@ -37,23 +41,23 @@ __all__ = ["Account", "Held", "Outcome"]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A position and the conditional that carries it in both halves."""
+    """A position and the terms that carry it in both halves."""
 
-    key: int
     position: Position
-    terms: PositionTerms
+    terms: MarketTerms
 
 
 class Outcome(NamedTuple):
     """What a fill or forced close moved: `fee` (negative is a rebate) for `reason`, what it closed and what it opened.
 
-    `cost` is the fill's own cost at its price, `opened` what was added to a position (lots, cost, base, margin).
+    `cost` and `base` are the fill's own, at its price and funding index; `opened` is what was added to a position.
     `beyond` is what the close won above its cap, which nobody promised.
     """
 
     fee: int
     reason: str
     cost: int
+    base: int
     closure: Closure | None
     opened: Position | None
     beyond: int
@@ -73,12 +77,18 @@ class Account:
     posted: int = 0
     reserved: int = 0
     next_key: int = 1
-    next_position: int = POSITION_KEYS
     head: bytes = CHAIN_START
     orders: dict[int, LiveOrder] = field(default_factory=dict)
     positions: dict[int, Held] = field(default_factory=dict)
     a_conditionals: Conditionals = field(default_factory=Conditionals)
     b_conditionals: Conditionals = field(default_factory=Conditionals)
+
+    def __post_init__(self) -> None:
+        """Side B's promises name every market from the beginning, so that each fill has where it is claimed."""
+        for market in self.rules.listings:
+            terms = self.rules.flat(self.channel_id, market)
+            promise = market_conditional(terms, self.rules.codes.market)[1]
+            self.b_conditionals = self.b_conditionals.add(MARKET_KEYS + market, promise)
 
     @property
     def balance(self) -> int:
@@ -98,6 +108,20 @@ class Account:
     def expected(self) -> Expected:
         """What A's half must say when it cites B's half of this moment."""
         return Expected(self.due, self.a_conditionals)
+
+    def promised(self) -> Conditionals:
+        """What B's half of this moment promises: with the settlement chain, which says what that half expects."""
+        root = self.a_conditionals.root_hash()
+        return self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head, self.due, root, self.rules.codes.chain))
+
+    def new_markets(self, orders: Iterable[OrderTerms]) -> list[tuple[int, Conditional]]:
+        """What A's half gains beside `orders`: the conditionals of markets in which he has none yet."""
+        keys = {MARKET_KEYS + terms.market: terms.market for terms in orders}
+        return [
+            (key, market_conditional(self.rules.flat(self.channel_id, market), self.rules.codes.market)[0])
+            for key, market in sorted(keys.items())
+            if key not in self.a_conditionals
+        ]
 
     # Lawfulness
 
@@ -199,12 +223,15 @@ class Account:
         return order
 
     def _accept(self, change: Accepted) -> None:
+        for market in change.renewed:
+            self._renew(market, change.at_ms)
         for terms in change.orders:
             order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
             self.orders[terms.key] = order
             self.next_key = terms.key + 1
             self.reserved += order.reserved
             self._carry_order(order)
+        self.a_conditionals = self.a_conditionals.update(self.new_markets(change.orders), ())
 
     def _drop(self, key: int) -> None:
         order = self._order(key)
@@ -229,7 +256,8 @@ class Account:
         added = self._open(order, s, change.lots - closing, change) if change.lots > closing else None
         self._charge(charged)
         cost = fill_cost(contract, s, change.lots, change.price)
-        outcome = Outcome(charged, "fee", cost, closure, added, self._beyond(closure))
+        base = s * self.rounds[terms.market].funding * change.lots
+        outcome = Outcome(charged, "fee", cost, base, closure, added, self._beyond(closure))
         self._progress(order, change.lots, outcome)
         return outcome
 
@@ -282,7 +310,8 @@ class Account:
             charged = liquidation_fee(contract, change.lots, change.price, kept)
         self._charge(charged)
         cost = fill_cost(contract, s, change.lots, change.price)
-        return Outcome(charged, "liquidation_fee", cost, closure, None, self._beyond(closure))
+        base = s * self.rounds[change.market].funding * change.lots
+        return Outcome(charged, "liquidation_fee", cost, base, closure, None, self._beyond(closure))
 
     def _charge(self, nano: int) -> None:
         if nano >= 0:
@@ -294,7 +323,13 @@ class Account:
 
     def _progress(self, order: LiveOrder, lots: int, outcome: Outcome) -> None:
         key = order.terms.key
-        after = replace(order, lots=order.lots + lots, cost=order.cost + outcome.cost, fee=order.fee + outcome.fee)
+        after = replace(
+            order,
+            lots=order.lots + lots,
+            cost=order.cost + outcome.cost,
+            fee=order.fee + outcome.fee,
+            base=order.base + outcome.base,
+        )
         self.reserved += after.reserved - order.reserved
         self.orders[key] = after
         self.a_conditionals = self.a_conditionals.drop(key)
@@ -311,39 +346,45 @@ class Account:
         self.b_conditionals = self.b_conditionals.add(key, b)
 
     def _carry_position(self, market: int, position: Position | None, at_ms: int) -> None:
-        before = self.positions.pop(market, None)
-        if before is not None:
-            self.a_conditionals = self.a_conditionals.drop(before.key)
-            self.b_conditionals = self.b_conditionals.drop(before.key)
+        self.positions.pop(market, None)
+        terms = self._market_terms(market, position, at_ms)
+        if position is not None:
+            self.positions[market] = Held(position, terms)
+        self._carry_market(terms)
+
+    def _renew(self, market: int, at_ms: int) -> None:
+        """From `at_ms` on, no older touch of its liquidation price costs the position its margin."""
+        held = self.positions[market]
+        terms = msgspec.structs.replace(held.terms, since_ms=at_ms)
+        self.positions[market] = Held(held.position, terms)
+        self._carry_market(terms)
+
+    def _carry_market(self, terms: MarketTerms) -> None:
+        key = MARKET_KEYS + terms.market
+        a, b = market_conditional(terms, self.rules.codes.market)
+        self.a_conditionals = self.a_conditionals.drop(key).add(key, a)
+        self.b_conditionals = self.b_conditionals.drop(key).add(key, b)
+
+    def _market_terms(self, market: int, position: Position | None, at_ms: int) -> MarketTerms:
+        contract, newest = self.rules.listing(market).contract, self.rounds[market]
+        flat = self.rules.flat(self.channel_id, market)
         if position is None:
-            return
-        key, self.next_position = self.next_position, self.next_position + 1
-        contract = self.rules.listing(market).contract
-        terms = PositionTerms(
-            self.channel_id,
-            key,
-            market,
-            bool(contract.payoff),
-            position.s > 0,
-            position.lots,
-            contract.unit,
-            position.cost,
-            position.funding_base,
-            position.margin,
-            self.rules.cap(position.margin),
-            _touch(position.s, liquidation_price(contract, position, self.rounds[market].funding)),
-            at_ms,
+            return msgspec.structs.replace(flat, mark=newest.mark, funding=newest.funding)
+        return msgspec.structs.replace(
+            flat,
+            long=position.s > 0,
+            lots=position.lots,
+            cost=position.cost,
+            funding_base=position.funding_base,
+            margin=position.margin,
+            liquidation_tick=_touch(position.s, liquidation_price(contract, position, newest.funding)),
+            since_ms=at_ms,
+            mark=newest.mark,
+            funding=newest.funding,
         )
-        self.positions[market] = Held(key, position, terms)
-        a, b = position_conditional(terms, self.rules.codes.position)
-        self.a_conditionals = self.a_conditionals.add(key, a)
-        self.b_conditionals = self.b_conditionals.add(key, b)
 
     def _link(self, txid: bytes) -> None:
-        if self.head != CHAIN_START:
-            self.b_conditionals = self.b_conditionals.drop(CHAIN_KEY)
         self.head = chain_next(self.head, txid)
-        self.b_conditionals = self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head, self.rules.codes.chain))
 
 
 def _touch(s: int, price: int | None) -> int:

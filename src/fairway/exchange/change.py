@@ -19,10 +19,16 @@ class Change(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Accepted(Change, frozen=True, tag="accepted"):
-    """The service accepted the user's half `seqno` with these orders added."""
+    """The service accepted the user's half `seqno` with these orders added.
+
+    In the markets `renewed` a round had touched the liquidation price of a position that stands nevertheless: from
+    `at_ms` on that touch claims nothing.
+    """
 
     seqno: int
     orders: list[OrderTerms]
+    at_ms: int = 0
+    renewed: list[int] = []
 
 
 class Dropped(Change, frozen=True, tag="dropped"):

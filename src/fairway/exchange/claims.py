@@ -1,13 +1,14 @@
 """What one side claims of the other's promises when a channel ends alone: inputs for conditions, and what they owe.
 
-    position_input#_ exit:(Maybe ^Rounds) touched:(Maybe ^SignedRound) = PositionInput;
-    order_input#_ receipt:^SignedReceipt exit:^Rounds = OrderInput;
+    market_input#_ exit:(Maybe ^Rounds) touched:(Maybe ^SignedRound) fills:(HashmapE 32 ^FillInput) = MarketInput;
+    fill_input#_ receipt:^SignedReceipt order:(Maybe ^OrderTerms) fired:(Maybe ^SignedRound) = FillInput;
     rounds#_ before:^SignedRound after:^SignedRound = Rounds;
 
-The exit price is that of the first round at or after the moment that the quarantine's start fixes; the round before it
-shows that it is the first. A position may be claimed whole instead by a round that touched its liquidation price
-before the start. Fills that are not in a position yet are claimed by the newest receipt of their order. Anybody may
-have kept rounds and receipts: the signatures are all that counts. Pure; user and service alike.
+One claim values everything of a market in a half: what it holds, and by the newest receipts of their orders the fills
+that it does not hold yet (`fairway.exchange.valuation`). The exit price is that of the first round at or after the
+moment that the quarantine's start fixes; the round before it shows that it is the first. Side B may take a position
+whole by a round that touched its liquidation price before the start. Anybody may have kept rounds and receipts: the
+signatures are all that counts. Pure; user and service alike.
 """
 
 from __future__ import annotations
@@ -19,21 +20,19 @@ from typing import NamedTuple, Protocol
 from pytoniq_core import HashMap
 
 from fairway.channel import codec
-from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
-from fairway.channel.machine import CHAIN_KEY, POSITION_KEYS
+from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.errors import Rejected
-from fairway.exchange.terms import OracleRound, OrderTerms, PositionTerms, Receipt
-from fairway.ton.cells import Builder, Cell, Slice, to_cell
+from fairway.exchange.reading import Standing, read_market, read_order
+from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
+from fairway.exchange.valuation import Forward, Totals, gained, lost, profit, reserve_of
+from fairway.ton.cells import Builder, Cell, to_cell
 from fairway.ton.merkle import whole_proof
 from fairway.ton.vault_messages import SignedCell, SignedRound
-from fairway.units import FUNDING_SCALE, div_down
-from fairway.vault.evidence import Fill, owed_at
 
-__all__ = ["Exit", "Paper", "Shown", "claim", "markets"]
+__all__ = ["KEY_BITS", "Exit", "Paper", "Promised", "Shown", "claim", "markets"]
 
 KEY_BITS = 32
-ORDER_REST = 0x4F524453
 
 
 class Shown(Protocol):
@@ -75,148 +74,161 @@ class Exit(NamedTuple):
     after: Shown
 
 
+class Promised(NamedTuple):
+    """A half that is claimed on: its promises, its seqno, and whether it is side A's."""
+
+    conditionals: Conditionals
+    seqno: int
+    by_a: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a claimant has kept: exits by market, rounds before the start, and receipts (signed) by order.
+    """What a claimant has kept: exits by market, rounds before the start, receipts (signed) and orders by their hash.
 
-    `touches` are no later than the start. Positions under the keys of `standing` were not liquidated when it came: they
-    are valued at the exit, whatever their price has touched.
+    `earlier` are no later than the start. In the markets of `standing` the position was not liquidated when it came: it
+    is valued at the exit, whatever its price has touched. `is_late`: the last quarter of the settling has begun, and
+    what has no exit ends at the last mark that both sides know.
     """
 
     network: int
     exits: Mapping[int, Exit]
-    touches: Iterable[Shown] = ()
+    earlier: Iterable[Shown] = ()
     standing: frozenset[int] = frozenset()
     receipts: Mapping[bytes, tuple[Receipt, bytes]] = field(default_factory=dict)
+    orders: Mapping[bytes, OrderTerms] = field(default_factory=dict)
+    is_late: bool = False
 
 
-def claim(channel_id: int, promised: Conditionals, paper: Paper, *, by_a: bool) -> codec.Settle:
-    """The claim of everything in `promised` (side A's promises if `by_a`) that owes something by `paper`.
+class Fill(NamedTuple):
+    """The fills of one order that a half does not hold, by the receipt that shows them."""
+
+    order: Standing
+    receipt: Receipt
+    signature: bytes
+    is_held: bool
+    fired: Shown | None
+
+
+def claim(channel_id: int, half: Promised, paper: Paper) -> codec.Settle:
+    """The claim of everything in `half` that owes something by `paper`.
 
     Errors: `Rejected` (`claims.nothing`) where nothing does.
     """
     shown = HashMap(KEY_BITS, value_serializer=lambda value, leaf: leaf.store_cell(value))
-    for key, conditional in promised.items():
-        shown_input = _input(key, conditional, paper, by_a=by_a)
+    fills = _fills(half, paper)
+    for key, terms in _markets(half.conditionals):
+        shown_input = _input(terms, [fill for fill in fills if fill.order.terms.market == terms.market], half, paper)
         if shown_input is not None:
             shown.set_int_key(key, shown_input)
-    root = promised.root_cell()
+    root = half.conditionals.root_cell()
     if root is None or not shown.map:
         raise Rejected("claims.nothing", "nothing that is promised owes anything that can be shown")
     return codec.Settle(channel_id, shown.serialize(), whole_proof(root))
 
 
-def markets(promised: Conditionals) -> set[int]:
-    """The markets in which `promised` holds positions."""
-    positions = (conditional for key, conditional in promised.items() if POSITION_KEYS <= key < CHAIN_KEY)
-    return {_read_position(to_cell(conditional.terms).begin_parse()).market for conditional in positions}
+def markets(half: Promised, paper: Paper) -> set[int]:
+    """The markets in which something is held in `half`, or was filled since by `paper`: whose exits a claim needs."""
+    held = {terms.market for _, terms in _markets(half.conditionals) if terms.lots}
+    return held | {fill.order.terms.market for fill in _fills(half, paper)}
 
 
-def _input(key: int, conditional: Conditional, paper: Paper, *, by_a: bool) -> Cell | None:
-    if key == CHAIN_KEY:
+def _markets(promised: Conditionals) -> list[tuple[int, MarketTerms]]:
+    found = [(key, conditional) for key, conditional in promised.items() if MARKET_KEYS <= key < CHAIN_KEY]
+    return [(key, read_market(conditional)) for key, conditional in found]
+
+
+# Fills
+
+
+def _fills(half: Promised, paper: Paper) -> list[Fill]:
+    orders = {key: read_order(conditional) for key, conditional in half.conditionals.items() if key < MARKET_KEYS}
+    held = {order.digest: order for order in orders.values()}
+    found = [_fill(held.get(digest), digest, half, paper) for digest in paper.receipts]
+    return [fill for fill in found if fill is not None]
+
+
+def _fill(held: Standing | None, digest: bytes, half: Promised, paper: Paper) -> Fill | None:
+    """What the receipt of one order shows; A's half must hold the order, and what B signed later is not in B's."""
+    receipt, signature = paper.receipts[digest]
+    order = held
+    if order is None:
+        terms = paper.orders.get(digest)
+        if half.by_a or terms is None or receipt.b_seqno <= half.seqno:
+            return None
+        order = Standing(terms, digest, Totals())
+    fired = _fired(order.terms, receipt, paper) if half.by_a and order.terms.trigger_tick else None
+    is_shown = fired is not None or not (half.by_a and order.terms.trigger_tick)
+    if receipt.lots <= order.known.lots or not is_shown:
         return None
-    if key >= POSITION_KEYS:
-        return _position(conditional, paper, by_a=by_a)
-    return _order(conditional, paper, by_a=by_a)
+    return Fill(order, receipt, signature, held is not None, fired)
 
 
-# Positions
+def _fired(terms: OrderTerms, receipt: Receipt, paper: Paper) -> Shown | None:
+    """The round that fired a stop or take-profit."""
+    for each in paper.earlier:
+        reached = each.mark >= terms.trigger_tick if terms.trigger_above else each.mark <= terms.trigger_tick
+        if reached and each.market == terms.market and each.round > terms.round and each.round_ms <= receipt.at_ms:
+            return each
+    return None
 
 
-def _position(conditional: Conditional, paper: Paper, *, by_a: bool) -> Cell | None:
-    terms = _read_position(to_cell(conditional.terms).begin_parse())
-    may_touch = by_a and terms.key not in paper.standing
-    touch = next((each for each in paper.touches if may_touch and _is_touched(terms, each)), None)
-    if touch is not None:
-        return Builder().store_maybe_ref(None).store_maybe_ref(_signed(paper.network, touch)).end_cell()
+def _forward(terms: MarketTerms, fill: Fill, mark: int, funding: int) -> Forward:
+    order, receipt = fill.order.terms, fill.receipt
+    fresh = Totals(receipt.lots, receipt.cost, receipt.fee, receipt.base).less(fill.order.known)
+    value = profit(fresh, mark, funding, unit=terms.unit, inverse=terms.inverse, long=order.buy)
+    return Forward(value, reserve_of(order.reserve, receipt.lots, fill.order.known.lots, order.lots), order.group)
+
+
+# Markets
+
+
+def _input(terms: MarketTerms, fills: list[Fill], half: Promised, paper: Paper) -> Cell | None:
+    """What the condition of a market is shown; None where it would owe nothing."""
     found = paper.exits.get(terms.market)
-    if found is None or _profit(terms, found.after) * (-1 if by_a else 1) <= 0:
+    if found is not None:
+        mark, funding = found.after.mark, found.after.funding
+    elif paper.is_late and terms.mark:
+        mark, funding = terms.mark, terms.funding
+    else:
         return None
-    return Builder().store_maybe_ref(_rounds(paper.network, found)).store_maybe_ref(None).end_cell()
+    held = Totals(terms.lots, terms.cost, 0, terms.funding_base)
+    value = profit(held, mark, funding, unit=terms.unit, inverse=terms.inverse, long=terms.long)
+    forwards = [_forward(terms, fill, mark, funding) for fill in fills]
+    touch = _touch(terms, half, paper)
+    if half.by_a:
+        owed = lost(value, terms.margin, forwards, touched=touch is not None)
+    else:
+        owed = gained(value, terms.margin, terms.ratio, forwards)
+    if owed == 0:
+        return None
+    shown = HashMap(KEY_BITS, value_serializer=lambda fill, leaf: leaf.store_ref(_fill_cell(paper.network, fill)))
+    for fill in fills:
+        shown.set_int_key(fill.order.terms.key, fill)
+    exits = _rounds(paper.network, found) if found is not None else None
+    touched = _signed(paper.network, touch) if touch is not None else None
+    return Builder().store_maybe_ref(exits).store_maybe_ref(touched).store_dict(shown.serialize()).end_cell()
 
 
-def _is_touched(terms: PositionTerms, shown: Shown) -> bool:
+def _touch(terms: MarketTerms, half: Promised, paper: Paper) -> Shown | None:
+    if not half.by_a or not terms.lots or terms.market in paper.standing:
+        return None
+    return next((each for each in paper.earlier if _is_touched(terms, each)), None)
+
+
+def _is_touched(terms: MarketTerms, shown: Shown) -> bool:
     beyond = shown.mark <= terms.liquidation_tick if terms.long else shown.mark >= terms.liquidation_tick
     return beyond and shown.market == terms.market and terms.since_ms <= shown.round_ms
 
 
-def _profit(terms: PositionTerms, shown: Shown) -> int:
-    """What the position has won at `shown`, rounded down: contracts/condition_position.tolk, line for line."""
-    side = 1 if terms.long else -1
-    direction = -side if terms.inverse else side
-    numerator, denominator = (1, shown.mark) if terms.inverse else (shown.mark, 1)
-    worth = direction * FUNDING_SCALE * terms.unit * terms.lots * numerator
-    paid = direction * FUNDING_SCALE * terms.cost + side * shown.funding * terms.lots - terms.funding_base
-    return div_down(worth - paid * denominator, FUNDING_SCALE * denominator)
-
-
-def _read_position(fields: Slice) -> PositionTerms:
-    fields.skip_bits(32)
-    return PositionTerms(
-        channel_id=bytes(fields.load_bytes(16)),
-        key=fields.load_uint(32),
-        market=fields.load_uint(16),
-        inverse=bool(fields.load_bit()),
-        long=bool(fields.load_bit()),
-        lots=fields.load_uint(48),
-        unit=fields.load_uint(64),
-        cost=fields.load_uint(80),
-        funding_base=fields.load_int(128),
-        margin=fields.load_coins() or 0,
-        cap=fields.load_coins() or 0,
-        liquidation_tick=fields.load_uint(32),
-        since_ms=fields.load_uint(64),
-    )
-
-
-# Orders
-
-
-def _order(conditional: Conditional, paper: Paper, *, by_a: bool) -> Cell | None:
-    whole = to_cell(conditional.terms)
-    lots, cost, fee = 0, 0, 0
-    if whole.begin_parse().preload_uint(32) == ORDER_REST:
-        rest = whole.begin_parse()
-        rest.skip_bits(32)
-        lots, cost, fee = rest.load_uint(48), rest.load_uint(80), rest.load_coins() or 0
-        whole = rest.load_ref()
-    if whole.hash not in paper.receipts:
-        return None
-    receipt, signature = paper.receipts[whole.hash]
-    terms = _read_order(whole.begin_parse())
-    found = paper.exits.get(terms.market)
-    if found is None or receipt.lots <= lots:
-        return None
-    unsigned = Fill(terms.inverse, terms.buy, terms.unit, receipt.lots - lots, receipt.cost - cost, receipt.fee - fee)
-    if (owed_at(unsigned, found.after.mark, terms.reserve) > 0) != by_a:
-        return None
-    signed = SignedCell(signature, to_cell(receipt.cell())).to_cell()
-    return Builder().store_ref(signed).store_ref(_rounds(paper.network, found)).end_cell()
-
-
-def _read_order(fields: Slice) -> OrderTerms:
-    fields.skip_bits(32)
-    return OrderTerms(
-        channel_id=bytes(fields.load_bytes(16)),
-        key=fields.load_uint(32),
-        market=fields.load_uint(16),
-        inverse=bool(fields.load_bit()),
-        buy=bool(fields.load_bit()),
-        reduce_only=bool(fields.load_bit()),
-        kind=fields.load_uint(8),
-        lots=fields.load_uint(48),
-        limit_tick=fields.load_uint(32),
-        trigger_tick=fields.load_uint(32),
-        trigger_above=bool(fields.load_bit()),
-        unit=fields.load_uint(64),
-        reserve=fields.load_coins() or 0,
-        fee_ppm=fields.load_uint(24),
-        expires_ms=fields.load_uint(64),
-        leverage=fields.load_uint(8),
-    )
-
-
 # What every input is made of
+
+
+def _fill_cell(network: int, fill: Fill) -> Cell:
+    signed = SignedCell(fill.signature, to_cell(fill.receipt.cell())).to_cell()
+    order = None if fill.is_held else to_cell(fill.order.terms.cell())
+    fired = None if fill.fired is None else _signed(network, fill.fired)
+    return Builder().store_ref(signed).store_maybe_ref(order).store_maybe_ref(fired).end_cell()
 
 
 def _rounds(network: int, shown: Exit) -> Cell:

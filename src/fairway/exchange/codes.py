@@ -15,11 +15,11 @@ class ConditionCodes(NamedTuple):
     """Shared code by kind of condition."""
 
     order: Cell
-    position: Cell
+    market: Cell
     chain: Cell
 
 
 def condition_codes(network: int, threshold: int, delay_ms: int, keys: Sequence[bytes]) -> ConditionCodes:
     """The codes of a venue: `threshold` of `keys` sign a round, and exits are priced `delay_ms` after they began."""
     oracle = oracle_set(network, threshold, delay_ms, keys)
-    return ConditionCodes(condition_code("order", oracle), condition_code("position", oracle), condition_code("chain"))
+    return ConditionCodes(condition_code("order", oracle), condition_code("market", oracle), condition_code("chain"))

@@ -7,6 +7,7 @@ beyond his margin, and the insurance fund pays only what rounding leaves.
 
 from __future__ import annotations
 
+from fairway.channel.machine import MARKET_KEYS
 from fairway.channel.phase import TRADING
 from fairway.exchange.change import Forced
 from fairway.exchange.closing import close_position
@@ -50,7 +51,7 @@ def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None
 
 def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
     """Keep the proof that a position is liquidated whose owner is leaving alone, where his signed half carries it."""
-    channel, key = venue.channels[channel_id], venue.accounts[channel_id].positions[market].key
+    channel, key = venue.channels[channel_id], MARKET_KEYS + market
     if channel.phase not in TRADING and channel.a is not None and key in channel.a_conditionals:
         carrier = Carrier(channel.a, channel.a_conditionals)
         venue.dodges.setdefault(channel_id, Dodge(carrier, key, venue.priced[market]))

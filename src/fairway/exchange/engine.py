@@ -161,6 +161,6 @@ def _push(venue: Venue, turn: Turn) -> list[AnyEffect]:
         channel, account = venue.channels[channel_id], venue.accounts[channel_id]
         if channel.phase not in TRADING:
             continue
-        half = next_b(channel, account.earned, account.b_conditionals, account.expected())
+        half = next_b(channel, account.earned, account.promised(), account.expected())
         pushes.append(Push(channel_id, half, tuple(changes), tuple(turn.receipts.get(channel_id, ()))))
     return pushes

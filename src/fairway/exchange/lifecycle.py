@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import Channel, accept, check_proposal, fund, move, newest_b, next_b
 from fairway.channel.phase import TRADING, TRANSITIONS, Move, Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half
@@ -39,7 +40,7 @@ def open_channel(venue: Venue, turn: Turn, event: Opened) -> None:
     channel = Channel(int.from_bytes(event.channel_id), event.key_a, event.key_b, reserve=venue.rules.fine)
     accept(channel, check_proposal(channel, first_half(event.channel_id), event.signature, verify=lambda *_: None))
     account = Account(event.channel_id, venue.rules, venue.rounds)
-    half = next_b(channel, 0, account.b_conditionals, account.expected())
+    half = next_b(channel, 0, Conditionals(), account.expected())
     venue.channels[event.channel_id], venue.accounts[event.channel_id] = channel, account
     venue.payouts[event.channel_id] = event.payout
     turn.effects.append(SignHalf(event.channel_id, half))

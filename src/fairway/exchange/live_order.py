@@ -13,7 +13,7 @@ __all__ = ["LiveOrder"]
 
 @dataclass(frozen=True, slots=True)
 class LiveOrder:
-    """An order of the account and how far it has come; `lots`, `cost` and `fee` are totals of its fills."""
+    """An order of the account and how far it has come; `lots`, `cost`, `fee` and `base` are totals of its fills."""
 
     terms: OrderTerms
     digest: bytes
@@ -22,6 +22,7 @@ class LiveOrder:
     lots: int = 0
     cost: int = 0
     fee: int = 0
+    base: int = 0
 
     @property
     def left(self) -> int:

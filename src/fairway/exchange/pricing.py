@@ -59,6 +59,7 @@ def price(venue: Venue, turn: Turn, event: Priced) -> None:
     for channel_id, exit_ms in venue.disputes.items():
         if signed.at_ms >= exit_ms and event.market in venue.accounts[channel_id].positions:
             force_out(venue, turn, channel_id, event.market)
+    venue.note_touches(signed)
     liquidate_distressed(venue, turn, event.market)
     _call_debts(venue, turn, before, event)
 

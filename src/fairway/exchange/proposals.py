@@ -58,7 +58,7 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
     for key in event.drops:
         drop(venue, turn, event.channel_id, key, "cancelled")
         venue.counts.cancels += 1
-    change = Accepted(event.seqno, event.orders)
+    change = Accepted(event.seqno, event.orders, turn.at_ms, venue.renew(event.channel_id))
     venue.change(event.channel_id, change)
     turn.note(event.channel_id, change)
     _carry(venue, event)
@@ -77,7 +77,8 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     for terms in event.orders:
         _check_price(venue, terms)
     adds = [(terms.key, _promise(account, terms)) for terms in event.orders]
-    accepted = check_proposal(channel, half, event.signature, adds, event.drops, verify=_verified)
+    implied = account.new_markets(event.orders)
+    accepted = check_proposal(channel, half, event.signature, adds, event.drops, implied=implied, verify=_verified)
     _check_room(channel, account, event)
     return accepted
 
@@ -96,6 +97,8 @@ def _check_price(venue: Venue, terms: OrderTerms) -> None:
     if newest is None:
         raise Rejected("market.no_price", "the oracle has not spoken in this market yet", market=terms.market)
     instrument = venue.rules.listing(terms.market).instrument
+    if terms.round > newest.round:
+        raise Rejected("order.round", "the order names a round that has not come", newest=newest.round)
     if not terms.trigger_tick:
         check_price(instrument, terms.limit_tick, newest.mark, buy=terms.buy)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from fairway.errors import Rejected
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
-from fairway.exchange.terms import Kind, OrderTerms
+from fairway.exchange.terms import Kind, MarketTerms, OrderTerms
 from fairway.market.instrument import check_price, check_size
 from fairway.risk.contract import Payoff, fee
 from fairway.risk.margin import initial_requirement
@@ -106,6 +106,12 @@ class Rules:
         """What side B owes at most on a position or order with this margin: the room it was funded with."""
         return self.ratio * margin
 
+    def flat(self, channel_id: bytes, market: int) -> MarketTerms:
+        """The terms of a market in which nothing is held, and nothing was."""
+        contract = self.listing(market).contract
+        inverse = contract.payoff is Payoff.INVERSE
+        return MarketTerms(channel_id, market, inverse, True, 0, contract.unit, 0, 0, 0, self.ratio, 0, 0, 0, 0)
+
     def check_terms(self, terms: OrderTerms, now_ms: int) -> None:
         """An order's lawful shape, whoever places it and whatever the market; else `Rejected`."""
         listing = self.listing(terms.market)
@@ -123,6 +129,8 @@ class Rules:
             raise Rejected("order.leverage", "the leverage is outside the market's bounds", leverage=terms.leverage)
         if terms.expires_ms and not now_ms < terms.expires_ms < EXPIRY_BOUND:
             raise Rejected("order.expired", "the order has expired", expires_ms=terms.expires_ms)
+        if terms.group:
+            raise Rejected("order.group", "this market takes no groups of orders", group=terms.group)
         required = self.requirement_of(terms).reserve
         if terms.reserve != required:
             raise Rejected("order.reserve", "the reserve is not what the rules require", required=required)

@@ -14,9 +14,9 @@ from fairway.ton.cells import Bits, Plain
 
 __all__ = [
     "Kind",
+    "MarketTerms",
     "OracleRound",
     "OrderTerms",
-    "PositionTerms",
     "Receipt",
     "Terms",
     "chain_cell",
@@ -51,6 +51,8 @@ class OrderTerms(Terms, frozen=True):
 
     `limit_tick` bounds every fill (a market order's slippage bound too). A TRIGGER order waits until the mark is at or
     beyond `trigger_tick` (`trigger_above`: at or above it). `reserve` is what the order may cost: margin and fees.
+    `round` is the newest of its market that its owner knew: only a later one fires it. Of the orders of one `group`
+    (the key of its first; 0: none) no more is filled than the largest of them.
     """
 
     channel_id: bytes
@@ -69,6 +71,8 @@ class OrderTerms(Terms, frozen=True):
     fee_ppm: int
     expires_ms: int
     leverage: int
+    round: int = 0
+    group: int = 0
 
     def cell(self) -> Plain:
         """The layout above."""
@@ -76,14 +80,17 @@ class OrderTerms(Terms, frozen=True):
         bits.uint(1, self.inverse).uint(1, self.buy).uint(1, self.reduce_only).uint(8, self.kind)
         bits.uint(48, self.lots).uint(32, self.limit_tick).uint(32, self.trigger_tick).uint(1, self.trigger_above)
         bits.uint(64, self.unit).coins(self.reserve).uint(24, self.fee_ppm).uint(64, self.expires_ms)
-        return bits.uint(8, self.leverage).cell()
+        return bits.uint(8, self.leverage).uint(64, self.round).uint(32, self.group).cell()
 
 
-class PositionTerms(Terms, frozen=True):
-    """A position as both halves carry it: `position_terms#504f534e`; `cap` bounds what side B owes on it."""
+class MarketTerms(Terms, frozen=True):
+    """What is held of a market, as both halves carry it: `market_terms#4d524b54`; nothing where `lots` is 0.
+
+    Side B owes at most `ratio` times the margin on it. `mark` and `funding` are those at the last change: should the
+    oracle be silent at the end, they price it.
+    """
 
     channel_id: bytes
-    key: int
     market: int
     inverse: bool
     long: bool
@@ -92,23 +99,26 @@ class PositionTerms(Terms, frozen=True):
     cost: int
     funding_base: int
     margin: int
-    cap: int
+    ratio: int
     liquidation_tick: int
     since_ms: int
+    mark: int
+    funding: int
 
     def cell(self) -> Plain:
         """The layout above."""
-        bits = Bits().uint(32, 0x504F534E).raw(self.channel_id).uint(32, self.key).uint(16, self.market)
+        bits = Bits().uint(32, 0x4D524B54).raw(self.channel_id).uint(16, self.market)
         bits.uint(1, self.inverse).uint(1, self.long).uint(48, self.lots).uint(64, self.unit).uint(80, self.cost)
-        bits.sint(128, self.funding_base).coins(self.margin).coins(self.cap)
-        return bits.uint(32, self.liquidation_tick).uint(64, self.since_ms).cell()
+        bits.sint(128, self.funding_base).coins(self.margin).uint(16, self.ratio)
+        bits.uint(32, self.liquidation_tick).uint(64, self.since_ms)
+        return bits.uint(32, self.mark).sint(128, self.funding).cell()
 
 
 class Receipt(Terms, frozen=True):
     """What the service signs for a fill: `receipt#52435054`.
 
-    `lots`, `cost` and `fee` are the order's totals so far; `maker` is the hash of the order that it met; `price` is
-    this fill's.
+    `lots`, `cost`, `fee` (negative: a rebate) and `base` (Σ side · funding index · lots) are the order's totals so far;
+    `maker` is the hash of the order that it met; `price` is this fill's.
     """
 
     channel_id: bytes
@@ -118,6 +128,7 @@ class Receipt(Terms, frozen=True):
     lots: int
     cost: int
     fee: int
+    base: int
     b_seqno: int
     at_ms: int
     price: int
@@ -125,7 +136,7 @@ class Receipt(Terms, frozen=True):
     def cell(self) -> Plain:
         """The layout above."""
         bits = Bits().uint(32, 0x52435054).raw(self.channel_id).raw(self.order).uint(64, self.match_id)
-        bits.uint(48, self.lots).uint(80, self.cost).coins(self.fee)
+        bits.uint(48, self.lots).uint(80, self.cost).sint(80, self.fee).sint(128, self.base)
         bits.uint(64, self.b_seqno).uint(64, self.at_ms).uint(32, self.price)
         return bits.cell(Bits().raw(self.maker).cell())
 
@@ -147,6 +158,9 @@ class OracleRound(Terms, frozen=True):
         return bits.uint(64, self.at_ms).uint(32, self.index).uint(32, self.mark).sint(128, self.funding).cell()
 
 
-def chain_cell(head: bytes) -> Plain:
-    """The settlement chain's terms: `chain#43484149`, with `head` = h of the newest settlement."""
-    return Bits().uint(32, 0x43484149).raw(head).cell()
+def chain_cell(head: bytes, expects_sent: int, expects_root: bytes) -> Plain:
+    """The settlement chain's terms: `chain#43484149`, with `head` = h of the newest settlement.
+
+    `expects_sent` and `expects_root` are what the half that carries it expects the user to sign.
+    """
+    return Bits().uint(32, 0x43484149).raw(head).coins(expects_sent).raw(expects_root).cell()

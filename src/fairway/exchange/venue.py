@@ -110,6 +110,7 @@ class Venue:
         "rounds",
         "rules",
         "settling",
+        "touched",
         "triggers",
         "unproven",
         "unsigned",
@@ -135,6 +136,7 @@ class Venue:
         self.disputes: dict[bytes, int] = {}
         self.dodges: dict[bytes, Dodge] = {}
         self.liquidating: set[tuple[int, bytes]] = set()
+        self.touched: dict[bytes, set[int]] = {}
         self.holders: dict[int, dict[bytes, None]] = {market: {} for market in self.rules.listings}
         self.net = dict.fromkeys(self.rules.listings, 0)
         self.expiries: dict[int, list[tuple[int, int]]] = {market: [] for market in self.rules.listings}
@@ -190,6 +192,18 @@ class Venue:
     def open_lots(self, market: int) -> int:
         """The lots held long in `market`, which are the lots held short."""
         return sum(max(0, self.accounts[channel_id].signed_lots(market)) for channel_id in self.holders[market])
+
+    def note_touches(self, newest: OracleRound) -> None:
+        """Remember whose liquidation price `newest` has touched."""
+        for channel_id in self.holders[newest.market]:
+            terms = self.accounts[channel_id].positions[newest.market].terms
+            if newest.mark <= terms.liquidation_tick if terms.long else newest.mark >= terms.liquidation_tick:
+                self.touched.setdefault(channel_id, set()).add(newest.market)
+
+    def renew(self, channel_id: bytes) -> list[int]:
+        """The markets in which the account's position was touched and stands; they are forgotten."""
+        held = self.accounts[channel_id].positions
+        return sorted(market for market in self.touched.pop(channel_id, ()) if market in held)
 
     def is_expired(self, order_id: int, at_ms: int) -> bool:
         """Whether a live order's time has passed."""
@@ -284,6 +298,7 @@ class Venue:
                 whole.update(order_id.to_bytes(20) + canonical([threshold, above]))
         owing = [[debt.receipt.match_id for debt in self.debts[name]] for name in sorted(self.debts)]
         whole.update(canonical([owing, sorted(self.owed.items()), sorted(self.disputes.items()), sorted(self.dodges)]))
+        whole.update(canonical(sorted((name, sorted(markets)) for name, markets in self.touched.items())))
         whole.update(self.settling.pool.commitment + canonical([self.matches, self.settling.count, self.final]))
         return whole.digest()
 

@@ -61,7 +61,7 @@ class Charter:
         """What the venue's vault starts from."""
         patience_ms, keys = self.patience_s * 1000, list(self.oracle_keys)
         codes = condition_codes(self.network, self.oracle_threshold, patience_ms, keys)
-        hashes = cell_hash(codes.order), cell_hash(codes.position)
+        hashes = cell_hash(codes.order), cell_hash(codes.market)
         rules = Rules(self.network, keys, self.oracle_threshold, patience_ms, *hashes)
         return VaultParts(Address.parse(treasury), service_key, self.parts, rules)
 

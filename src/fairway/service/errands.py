@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
-from fairway.channel.account import sent_a
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.phase import Phase
-from fairway.channel.state import SignedHalf
+from fairway.channel.state import Body, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
-from fairway.exchange.claims import Paper, claim
+from fairway.exchange.claims import Paper, Promised, claim, markets
 from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PunishDodge, PunishFill, Push, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
@@ -30,7 +30,7 @@ from fairway.service.keys import Keyring
 from fairway.service.papers import Papers
 from fairway.service.sight import channel_sight
 from fairway.ton.cells import Cell
-from fairway.ton.channel_view import GETTER, BodyView, ChannelState, ChannelView, read_channel
+from fairway.ton.channel_view import GETTER, BodyView, ChannelState, ChannelView, QuarantineView, read_channel
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import EVIDENCE_VALUE, read_account
 from fairway.ton.wallet import Transfer
@@ -39,6 +39,8 @@ from fairway.units import TON
 __all__ = ["Errands"]
 
 GAS = TON // 5
+CLAIM = TON // 2
+"""A claim of many fills burns more; what is left comes back."""
 MILLIS = 1000
 PAUSE_S = 0.5
 GRACE_S = 20.0
@@ -78,8 +80,7 @@ class Errands:
                 case _:
                     pass
         if isinstance(event, Disputed):
-            positions = self._engine.accounts[event.channel_id].positions
-            standing = frozenset(held.key for held in positions.values())
+            standing = frozenset(self._engine.accounts[event.channel_id].positions)
             self._take_on(partial(self._replace_unknown, event.channel_id))
             self._take_on(partial(self._settle, event, standing))
             self._take_on(partial(self._finish, event.channel_id))
@@ -134,7 +135,7 @@ class Errands:
             return
         if view.state is not ChannelState.QUARANTINED or view.quarantine.challenged:
             return
-        if self._is_lawful(channel_id, view.quarantine.a) and view.floor_a >= newest_a.half.seqno:
+        if self._is_whole(channel_id, view.quarantine) and view.floor_a >= newest_a.half.seqno:
             return
         b = SignedHalf(newest_b.half, self._signer(channel_id).sign(newest_b.half.digest()))
         await self._tell(channel_id, codec.Challenge(channel.channel_id, newest_a, b))
@@ -142,28 +143,49 @@ class Errands:
     async def _settle(self, dispute: Disputed, standing: frozenset[int]) -> None:
         """Once the quarantine is over, have the channel value what the user's half promises.
 
-        What is settled changes the hash that the contract shows, so nothing is claimed again after a restart.
+        What is settled changes the hash that the contract shows, so nothing is claimed again after a restart; but it is
+        if the user adopts another half of his meanwhile.
         """
         rules, channel_id = self._engine.rules, dispute.channel_id
         exit_ms = dispute.started_ms + rules.patience_ms
         settling_ms = dispute.started_ms + rules.quarantine_s * MILLIS
+        await self._until_chain(settling_ms + MILLIS)
+        await self._recall(channel_id)
         await self._until_chain(max(settling_ms, exit_ms) + MILLIS)
-        closing_ms = settling_ms + rules.settling_s * MILLIS
-        while True:
+        adopted_ms, closing_ms = (settling_ms + rules.settling_s * MILLIS // 4 * part for part in (1, 4))
+        hurry_ms = closing_ms - rules.settling_s * MILLIS // 4
+        claimed: bytes | None = None
+        while (now_ms := await self._chain.now() * MILLIS) < closing_ms:
             view = await self._view(channel_id)
             if view is None or view.quarantine is None:
                 return
-            promised = self._promises(channel_id).get(view.quarantine.a.conditionals_hash)
-            if promised is None:
-                return
-            paper = self._paper(dispute, standing)
-            has_time = await self._chain.now() * MILLIS < closing_ms - rules.settling_s * MILLIS // 4
-            if not has_time or self._papers.cover(promised, paper.exits):
-                await self._tell(channel_id, claim(view.channel_id, promised, paper, by_a=True))
+            shown = view.quarantine.a
+            promised = self._promises(channel_id).get(shown.conditionals_hash)
+            if promised is not None and shown.conditionals_hash != claimed:
+                half = Promised(promised, shown.seqno, by_a=True)
+                paper = self._paper(dispute, standing, is_late=now_ms >= hurry_ms)
+                if paper.is_late or markets(half, paper) <= paper.exits.keys():
+                    with suppress(Rejected):  # nothing is owed
+                        await self._tell(channel_id, claim(view.channel_id, half, paper))
+                    claimed = shown.conditionals_hash
+            elif now_ms >= adopted_ms:
                 return
             await asyncio.sleep(PAUSE_S)
 
-    def _paper(self, dispute: Disputed, standing: frozenset[int]) -> Paper:
+    async def _recall(self, channel_id: bytes) -> None:
+        """Where the user chose a half of ours that he has not answered, put the one there that his half cites."""
+        channel, view = self._engine.channels[channel_id], await self._view(channel_id)
+        newest = channel.a
+        if view is None or view.quarantine is None or newest is None or view.quarantine.adopted:
+            return
+        cited = self._papers.half(channel_id, newest.half.cited)
+        if cited is None or _body(view.quarantine.a) != newest.half.body or cited.seqno == view.quarantine.b.seqno:
+            return
+        if not self._is_whole(channel_id, view.quarantine):
+            ours = SignedHalf(cited, self._signer(channel_id).sign(cited.digest()))
+            await self._send(self._address(channel_id), GAS, codec.encode(codec.Recall(newest, ours)))
+
+    def _paper(self, dispute: Disputed, standing: frozenset[int], *, is_late: bool) -> Paper:
         rules, signer = self._engine.rules, self._signer(dispute.channel_id)
         return Paper(
             rules.network,
@@ -175,6 +197,7 @@ class Errands:
                 for order, receipt in self._papers.receipts(dispute.channel_id).items()
                 if receipt.at_ms <= dispute.started_ms
             },
+            is_late=is_late,
         )
 
     def _promises(self, channel_id: bytes) -> dict[bytes, Conditionals]:
@@ -183,12 +206,14 @@ class Errands:
         known = [channel.a_conditionals, *(expected.conditionals for expected in channel.window.values())]
         return {each.root_hash(): each for each in known if len(each)}
 
-    def _is_lawful(self, channel_id: bytes, shown: BodyView) -> bool:
-        """Whether `shown` has sent and promises what his half must: the newest, or the next on any of ours."""
+    def _is_whole(self, channel_id: bytes, shown: QuarantineView) -> bool:
+        """Whether the user's half says what ours beside it expects, or it is the newest and cites ours."""
         channel = self._engine.channels[channel_id]
-        lawful = {(wanted.sent, wanted.conditionals.root_hash()) for wanted in channel.window.values()}
-        lawful.add((sent_a(channel), channel.a_conditionals.root_hash()))
-        return (shown.sent, shown.conditionals_hash) in lawful
+        newest, wanted = channel.a, channel.window.get(shown.b.seqno)
+        if newest is not None and _body(shown.a) == newest.half.body and newest.half.counterparty == _body(shown.b):
+            return True
+        said = shown.a.sent, shown.a.conditionals_hash
+        return wanted is not None and said == (wanted.sent, wanted.conditionals.root_hash())
 
     async def _view(self, channel_id: bytes) -> ChannelView | None:
         address = self._address(channel_id)
@@ -200,7 +225,8 @@ class Errands:
         """Send a statement of ours to the channel's contract, signed."""
         signature = self._signer(channel_id).sign(statement.digest())
         signed = codec.Signed(by_a=False, signature=signature, statement=statement)
-        await self._send(self._address(channel_id), GAS, codec.encode(signed))
+        value = CLAIM if isinstance(statement, codec.Settle) else GAS
+        await self._send(self._address(channel_id), value, codec.encode(signed))
 
     async def _finish(self, channel_id: bytes) -> None:
         """Have the contract pay out once it may: anyone can, and the user may be gone."""
@@ -264,6 +290,10 @@ class Errands:
 
     async def _send(self, destination: str, nano: int, body: Cell) -> None:
         await self._purse.send(Transfer(destination, nano, body))
+
+
+def _body(shown: BodyView) -> Body:
+    return Body(shown.seqno, shown.sent, shown.conditionals_hash)
 
 
 async def _patiently(errand: Errand) -> None:

@@ -1,4 +1,4 @@
-"""What the service keeps for disputes: newest rounds of every market, and the newest receipt of each recent order.
+"""What the service keeps for disputes: rounds of every market, receipts of recent orders, its own recent halves.
 
 Learnt from the journal, live or replayed, and bounded: a dispute is settled within hours of what it is about.
 """
@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from fairway.channel.conditionals import Conditionals
-from fairway.exchange.claims import Exit, markets
-from fairway.exchange.effect import AnyEffect, Push
+from fairway.channel.state import Half
+from fairway.exchange.claims import Exit
+from fairway.exchange.effect import AnyEffect, Push, SignHalf
 from fairway.exchange.event import AnyEvent, Priced
 from fairway.exchange.terms import Receipt
 
@@ -19,6 +19,8 @@ __all__ = ["Papers"]
 
 ROUNDS = 4096
 ORDERS = 1024
+HALVES = 256
+"""More than a window has: what a half of the user may cite is there."""
 
 
 class Papers:
@@ -27,15 +29,24 @@ class Papers:
     def __init__(self) -> None:
         self._rounds: dict[int, deque[Priced]] = {}
         self._receipts: dict[bytes, dict[bytes, Receipt]] = {}
+        self._halves: dict[bytes, dict[int, Half]] = {}
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Keep the round of `event`, and the receipts that go out with it."""
         if isinstance(event, Priced):
             self._rounds.setdefault(event.market, deque(maxlen=ROUNDS)).append(event)
         for effect in effects:
+            if isinstance(effect, SignHalf | Push):
+                self._keep_half(effect.channel_id, effect.half)
             if isinstance(effect, Push):
                 for receipt in effect.receipts:
                     self._keep(receipt)
+
+    def _keep_half(self, channel_id: bytes, half: Half) -> None:
+        kept = self._halves.setdefault(channel_id, {})
+        kept[half.seqno] = half
+        if len(kept) > HALVES:
+            del kept[next(iter(kept))]
 
     def _keep(self, receipt: Receipt) -> None:
         kept = self._receipts.setdefault(receipt.channel_id, {})
@@ -61,6 +72,6 @@ class Papers:
         """The newest receipt of each order of a channel, by the order's hash."""
         return self._receipts.get(channel_id, {})
 
-    def cover(self, promised: Conditionals, exits: Mapping[int, Exit]) -> bool:
-        """Whether every market that `promised` holds a position in has its exit."""
-        return markets(promised) <= exits.keys()
+    def half(self, channel_id: bytes, seqno: int) -> Half | None:
+        """Our half `seqno` of a channel, as it was pushed, where it is recent."""
+        return self._halves.get(channel_id, {}).get(seqno)

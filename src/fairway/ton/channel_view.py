@@ -44,6 +44,7 @@ class QuarantineView:
     started_by_a: bool
     challenged: bool
     fine: int
+    adopted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,9 @@ def _quarantine(fields: Slice) -> QuarantineView:
     verdict = fields.load_ref().begin_parse()
     verdict.load_uint(64)
     verdict.load_coins()
-    return QuarantineView(a, b, started_at, by_a, challenged, verdict.load_coins() or 0)
+    fine = verdict.load_coins() or 0
+    verdict.load_coins()
+    return QuarantineView(a, b, started_at, by_a, challenged, fine, verdict.load_bool())
 
 
 def _body(fields: Slice) -> BodyView:

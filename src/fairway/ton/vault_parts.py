@@ -52,7 +52,7 @@ class ChannelParts:
 class Rules:
     """By what evidence is judged: `threshold` of `oracles` sign a round; a user has `response_ms` to sign a fill.
 
-    The codes are those of the order and position conditions, by hash.
+    The codes are those of the order and market conditions, by hash.
     """
 
     network: int
@@ -60,7 +60,7 @@ class Rules:
     threshold: int
     response_ms: int
     order_code: bytes
-    position_code: bytes
+    market_code: bytes
 
     def to_cell(self) -> Cell:
         """The contract's cell."""
@@ -68,7 +68,7 @@ class Rules:
         for index, key in enumerate(self.oracles):
             oracles.set_int_key(index, key)
         body = Builder().store_int(self.network, 32).store_uint(self.threshold, 8).store_uint(self.response_ms, 64)
-        body.store_bytes(self.order_code).store_bytes(self.position_code)
+        body.store_bytes(self.order_code).store_bytes(self.market_code)
         return body.store_dict(oracles.serialize()).end_cell()
 
 

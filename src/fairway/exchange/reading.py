@@ -1,0 +1,90 @@
+"""Terms read back from the cells of conditionals: what a half promises, as whoever claims it sees it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fairway.channel.conditional import Conditional
+from fairway.channel.conditionals import Conditionals
+from fairway.channel.machine import CHAIN_KEY
+from fairway.exchange.terms import MarketTerms, OrderTerms
+from fairway.exchange.valuation import Totals
+from fairway.ton.cells import Slice, to_cell
+
+__all__ = ["Standing", "read_expected", "read_market", "read_order"]
+
+ORDER_REST = 0x4F524453
+
+
+class Standing(NamedTuple):
+    """An order in a half: its terms, the hash that names it, and its fills that the half holds already."""
+
+    terms: OrderTerms
+    digest: bytes
+    known: Totals
+
+
+def read_market(conditional: Conditional) -> MarketTerms:
+    """What is held of a market."""
+    fields = to_cell(conditional.terms).begin_parse()
+    fields.skip_bits(32)
+    return MarketTerms(
+        channel_id=bytes(fields.load_bytes(16)),
+        market=fields.load_uint(16),
+        inverse=bool(fields.load_bit()),
+        long=bool(fields.load_bit()),
+        lots=fields.load_uint(48),
+        unit=fields.load_uint(64),
+        cost=fields.load_uint(80),
+        funding_base=fields.load_int(128),
+        margin=fields.load_coins() or 0,
+        ratio=fields.load_uint(16),
+        liquidation_tick=fields.load_uint(32),
+        since_ms=fields.load_uint(64),
+        mark=fields.load_uint(32),
+        funding=fields.load_int(128),
+    )
+
+
+def read_order(conditional: Conditional) -> Standing:
+    """An order, as it was placed or partly filled."""
+    whole, known = to_cell(conditional.terms), Totals()
+    fields = whole.begin_parse()
+    if fields.preload_uint(32) == ORDER_REST:
+        fields.skip_bits(32)
+        known = Totals(fields.load_uint(48), fields.load_uint(80), fields.load_int(80), fields.load_int(128))
+        whole = fields.load_ref()
+    return Standing(_order(whole.begin_parse()), whole.hash, known)
+
+
+def read_expected(promised: Conditionals) -> tuple[int, bytes]:
+    """What a half of B says that it expects of A: a sum and a conditionals' hash. The chain must be there."""
+    chain = promised.get(CHAIN_KEY)
+    assert chain is not None
+    fields = to_cell(chain.terms).begin_parse()
+    fields.skip_bits(32 + 256)
+    return fields.load_coins() or 0, fields.load_bytes(32)
+
+
+def _order(fields: Slice) -> OrderTerms:
+    fields.skip_bits(32)
+    return OrderTerms(
+        channel_id=bytes(fields.load_bytes(16)),
+        key=fields.load_uint(32),
+        market=fields.load_uint(16),
+        inverse=bool(fields.load_bit()),
+        buy=bool(fields.load_bit()),
+        reduce_only=bool(fields.load_bit()),
+        kind=fields.load_uint(8),
+        lots=fields.load_uint(48),
+        limit_tick=fields.load_uint(32),
+        trigger_tick=fields.load_uint(32),
+        trigger_above=bool(fields.load_bit()),
+        unit=fields.load_uint(64),
+        reserve=fields.load_coins() or 0,
+        fee_ppm=fields.load_uint(24),
+        expires_ms=fields.load_uint(64),
+        leverage=fields.load_uint(8),
+        round=fields.load_uint(64),
+        group=fields.load_uint(32),
+    )
