@@ -21,7 +21,7 @@ from fairway.risk.funding import next_index
 from fairway.risk.liquidation import bankruptcy_price, displayed_price, liquidation_fee, liquidation_price, partial_lots
 from fairway.risk.margin import equity, initial_requirement, is_liquidatable, maintenance, unrealised
 from fairway.risk.position import Closure, Position, closed, opened, with_margin
-from fairway.units import FUNDING_SCALE, MILLION, div_down, div_up, share_down
+from fairway.units import FUNDING_SCALE, MILLION, NANO_BOUND, TON, div_down, div_up, share_down
 
 SEEDS = 1_500
 LAST = (1 << 32) - 1
@@ -133,8 +133,8 @@ def test_rounding_never_favours_the_user(case, random):
 
 @law
 def test_a_close_satisfies_the_profit_equation_to_the_nano(case, random):
-    terms, s, keep_margin = case.contract, case.s, random.random() < 0.5
-    shut = closed(case.position, terms, case.lots, case.price, case.index, keep_margin=keep_margin)
+    terms, s, step = case.contract, case.s, random.choice([None, 0, random.randint(1, TON)])
+    shut = closed(case.position, terms, case.lots, case.price, case.index, step=step)
     funding = s * case.index * shut.lots - shut.base
     if terms.payoff is Payoff.LINEAR:
         divisor = FUNDING_SCALE
@@ -174,9 +174,11 @@ def test_a_closed_part_takes_its_floored_share_and_a_loss_draws_on_all_margin(ca
     assert 0 <= position.funding_base * shut.lots - shut.base * position.lots < position.lots
     assert shut.bad_debt == max(0, -shut.profit - position.margin)
     assert shut.margin >= position.margin * shut.lots // position.lots
-    kept = closed(position, case.contract, case.lots, case.price, case.index, keep_margin=True)
+    cost = random.randint(0, TON)
+    kept = closed(position, case.contract, case.lots, case.price, case.index, step=cost)
     if kept.rest is not None:
-        assert kept.margin == min(position.margin, max(0, -kept.profit))
+        drawn = shut.margin if kept.profit >= 0 else max(-kept.profit, min(shut.margin, cost - kept.profit))
+        assert kept.margin == min(position.margin, drawn)
         assert (kept.profit, kept.bad_debt) == (shut.profit, shut.bad_debt)
 
 
@@ -264,10 +266,10 @@ def test_a_liquidation_step_closes_the_least_that_restores_the_rest(case, random
     assert lots == position.lots or restored(lots)
     assert lots == 0 or not restored(lots - 1)
     if 0 < lots < position.lots:
-        shut = closed(position, terms, lots, case.price, case.index, keep_margin=True)
-        cost = liquidation_fee(terms, lots, case.price, shut.available + shut.rest.margin)
-        left = with_margin(shut.rest, -min(shut.rest.margin, max(0, cost - shut.available)))
-        slack = 4 if shut.available == 0 else shut.available + 4
+        cost = liquidation_fee(terms, lots, case.price, NANO_BOUND)
+        shut = closed(position, terms, lots, case.price, case.index, step=cost)
+        left = shut.rest
+        slack = 4 if shut.profit < 0 else shut.available + 4
         assert equity(terms, left, case.price, case.index) + slack >= maintenance(terms, left, case.price)
 
 
@@ -286,7 +288,10 @@ def test_the_initial_requirement_covers_leverage_and_bracket_and_exceeds_mainten
 def candidates_of(seed: int) -> tuple[list[Candidate], int]:
     random = Random(seed)
     count = random.randint(1, 7)
-    found = [Candidate(key, random.randint(1, 50), random.choice([-9, 0, 1, 2, 50, 10**6])) for key in range(count)]
+    found = [
+        Candidate(key, random.randint(1, 50), random.choice([-9, 0, 1, 2, 50, 10**6]), random.random() < 0.2)
+        for key in range(count)
+    ]
     return found, random.randint(0, sum(candidate.lots for candidate in found))
 
 
@@ -300,11 +305,15 @@ def test_deleverage_takes_exactly_what_is_needed_from_the_riskiest_first():
         assert given_up == allocate(candidates[::-1], lots)
         by_key = {candidate.key: candidate for candidate in candidates}
         assert all(0 < share <= by_key[key].lots for key, share in given_up)
-        winners_left = any(c.score > 0 and taken.get(c.key, 0) < c.lots for c in candidates)
-        assert not winners_left or all(by_key[key].score > 0 for key in taken)
+        others_left = any(not c.last and taken.get(c.key, 0) < c.lots for c in candidates)
+        assert not others_left or not any(by_key[key].last for key in taken)
+        for last in (False, True):
+            asked = [c for c in candidates if c.last == last]
+            winners_left = any(c.score > 0 and taken.get(c.key, 0) < c.lots for c in asked)
+            assert not winners_left or all(by_key[key].score > 0 for key in taken if by_key[key].last == last)
         for more in candidates:
             for less in candidates:
-                if more.score >= less.score:
+                if more.score >= less.score and more.last == less.last:
                     assert (taken.get(less.key, 0) - 1) * more.lots <= (taken.get(more.key, 0) + 1) * less.lots
 
 
@@ -344,7 +353,7 @@ def proportional_rest(position, part, margin):
     return Position(position.s, left, *shares, share_down(position.margin, left, position.lots))
 
 
-def share_of_margin(position, lots, profit, *, keep_margin):
+def share_of_margin(position, lots, profit, step):
     """Planted: insurance pays a part's loss while the rest still has margin."""
     return share_down(position.margin, lots, position.lots)
 

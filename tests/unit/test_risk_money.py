@@ -57,7 +57,7 @@ def test_funding_is_part_of_the_profit():
 
 def test_a_liquidation_step_leaves_the_margin_with_the_rest():
     position = opened(None, LINEAR, 1, 10, 5_000, 0, 5 * TON)
-    step = closed(position, LINEAR, 4, 4_600, 0, keep_margin=True)
+    step = closed(position, LINEAR, 4, 4_600, 0, step=0)
     assert (step.margin, step.available, step.payment, step.bad_debt) == (1_600_000_000, 0, 1_600_000_000, 0)
     assert step.rest == Position(1, 6, 30 * TON, 0, 3_400_000_000)
     assert closed(position, LINEAR, 4, 4_600, 0).margin == 2 * TON

@@ -16,7 +16,16 @@ from fairway.service.house import House, Settings
 from fairway.service.serve import application
 
 GETS = ["ping", "time", "exchangeInfo", "depth", "trades", "premiumIndex", "openInterest", "insurance"]
-GETS += ["bookTicker", "klines", "ticker/24hr", "fundingRate", "openInterestHist", "forceOrders", "leverageBracket"]
+GETS += [
+    "bookTicker",
+    "klines",
+    "ticker/24hr",
+    "fundingRate",
+    "openInterestHist",
+    "forceOrders",
+    "deleverages",
+    "leverageBracket",
+]
 GETS += ["channel/state", "proofs/settlement", "status", "oracle/round", "schema", "schema/openapi.json", ""]
 ASKING = {"depth", "bookTicker", "openInterest"}
 """Of a known market these ask the loop, which tests/e2e has running."""

@@ -1,6 +1,6 @@
 """The public record: what counts as a fill, what is forced, and that all of it is bounded."""
 
-from fairway.exchange.effect import Print
+from fairway.exchange.effect import Deleveraged, Print
 from fairway.exchange.event import Priced
 from fairway.market.candle import HOUR_MS
 from fairway.service.tape import INTEREST_EVERY_MS, KEPT, Tape, newest
@@ -43,3 +43,11 @@ def test_funding_is_noted_once_an_hour_and_interest_every_five_minutes():
     assert [each.at_ms for each in tape[1].funding] == [0, HOUR_MS, 2 * HOUR_MS]
     assert [each.at_ms for each in tape[1].interest] == list(range(0, 3 * HOUR_MS, INTEREST_EVERY_MS))
     assert tape[1].priced.round == 179
+
+
+def test_the_tape_keeps_how_each_deleverage_was_shared_out():
+    tape = Tape(lambda _: 0)
+    records = [Deleveraged(2, number, 100, 0, number, 5, (), ()) for number in range(KEPT + 7)]
+    tape.note(None, records)
+    assert list(tape[2].deleveraged) == records[7:]
+    assert not tape[1].deleveraged

@@ -13,7 +13,7 @@ from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.terms import Kind, OracleRound, Receipt
 from fairway.exchange.wire import Propose
-from fairway.risk.liquidation import bankruptcy_price
+from fairway.risk.liquidation import bankruptcy_price, partial_lots
 
 __all__ = ["Judge"]
 
@@ -116,14 +116,24 @@ class Judge:
         position, bound = self._account.positions[change.market].position, self._bounds[change.market]
         if bound is not None and (change.price - bound) * position.s < 0:
             raise _lie("judge.bankruptcy", "a forced close beyond the bankruptcy price", price=change.price)
+        if change.reason == "liquidation":
+            self._check_step(change)
         self._account.apply(change)
         self._check_link(change.txid, closing=True)
 
-    def _forced_bound(self, change: Forced) -> int | None:
-        """The worst price of forced closes in this push, taken before the first, which must have its reason."""
-        market = change.market
-        if change.reason == "liquidation" and not self._account.is_distressed(market):
+    def _check_step(self, change: Forced) -> None:
+        """A liquidation has its reason, and closes no more lots than leave the rest enough."""
+        market, account = change.market, self._account
+        if not account.is_distressed(market):
             raise _lie("judge.liquidation", "the signed round does not justify a liquidation", market=market)
+        newest, position = account.rounds[market], account.positions[market].position
+        most = partial_lots(account.rules.listing(market).contract, position, newest.mark, newest.funding)
+        if change.lots > most:
+            raise _lie("judge.step", "a liquidation closed more than it had to", lots=change.lots, most=most)
+
+    def _forced_bound(self, change: Forced) -> int | None:
+        """The worst price of forced closes in this push, taken before the first."""
+        market = change.market
         contract = self._account.rules.listing(market).contract
         held, newest = self._account.positions[market], self._account.rounds[market]
         return bankruptcy_price(contract, held.position, newest.funding)

@@ -31,10 +31,10 @@ from fairway.exchange.terms import Kind, MarketTerms, OracleRound, OrderTerms
 from fairway.market.instrument import check_count
 from fairway.risk.contract import fee, fill_cost, notional
 from fairway.risk.liquidation import liquidation_fee, liquidation_price
-from fairway.risk.margin import is_liquidatable, tier_at
+from fairway.risk.margin import Health, health, is_liquidatable, is_no_worse, tier_at
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import MILLION, TICK_BOUND, check_lots, share_down
+from fairway.units import MILLION, NANO_BOUND, TICK_BOUND, check_lots, share_down
 
 __all__ = ["Account", "Held", "Outcome"]
 
@@ -142,6 +142,7 @@ class Account:
             if terms.channel_id != self.channel_id or terms.key != next_key:
                 raise Rejected("order.key", "the order's key is not the next of this channel", key=terms.key)
             self._check_reduce_only(terms)
+            self._check_distress(terms)
             next_key += 1
             room -= terms.reserve
         self._check_exposure(orders, gone)
@@ -188,6 +189,25 @@ class Account:
         held = self.positions.get(terms.market)
         if held is None or (held.position.s > 0) == terms.buy:
             raise Rejected("order.reduce_only", "there is no position that this order would reduce")
+
+    def _check_distress(self, terms: OrderTerms) -> None:
+        """A position in distress is only reduced, and so that even a fill at the limit leaves it no worse.
+
+        What holds at the limit for all lots holds for any part of them at any better price: maintenance is convex.
+        """
+        if not self.is_distressed(terms.market):
+            return
+        position, newest = self.positions[terms.market].position, self.rounds[terms.market]
+        contract = self.rules.listing(terms.market).contract
+        before = health(contract, position, newest.mark, newest.funding)
+        lots = self.closing_lots(terms.market, 1 if terms.buy else -1, terms.lots)
+        if not terms.reduce_only or lots == 0:
+            raise Rejected("order.distress", "a position below its maintenance margin is only reduced")
+        closure = self.closure(terms.market, lots, terms.limit_tick, "trade")
+        rest = closure.rest
+        after = health(contract, rest, newest.mark, newest.funding) if rest else Health(0, 0)
+        if closure.bad_debt or (rest and before.equity < 0) or not is_no_worse(before, after):
+            raise Rejected("order.distress", "at its limit the order would leave the position worse")
 
     def is_distressed(self, market: int) -> bool:
         """Whether the position in `market` is below its maintenance margin at the newest round."""
@@ -252,7 +272,9 @@ class Account:
         charged = order.fee_for(change.lots, fee(contract, change.lots, change.price, taker=change.taker))
         s = 1 if terms.buy else -1
         closing = self.closing_lots(terms.market, s, change.lots)
-        closure = self._close(terms.market, closing, change.price, change.txid, change.at_ms) if closing else None
+        closure = self.closure(terms.market, closing, change.price, "trade") if closing else None
+        if closure is not None:
+            self._close(terms.market, closure, change.txid, change.at_ms)
         added = self._open(order, s, change.lots - closing, change) if change.lots > closing else None
         self._charge(charged)
         cost = fill_cost(contract, s, change.lots, change.price)
@@ -280,10 +302,21 @@ class Account:
         self._carry_position(market, after, change.at_ms)
         return added
 
-    def _close(self, market: int, lots: int, price: int, txid: bytes, at_ms: int) -> Closure:
-        position = self.positions[market].position
-        contract = self.rules.listing(market).contract
-        closure = closed(position, contract, lots, price, self.rounds[market].funding)
+    def closure(self, market: int, lots: int, price: int, reason: str) -> Closure:
+        """What closing `lots` at `price` does now; changes nothing.
+
+        A liquidation is a step that costs its fee, and so is an order of the owner's in distress, which costs the
+        margin nothing: until there is enough, margin leaves for losses only.
+        """
+        position, contract = self.positions[market].position, self.rules.listing(market).contract
+        step: int | None = None
+        if reason == "liquidation":
+            step = liquidation_fee(contract, lots, price, NANO_BOUND)
+        elif reason == "trade" and self.is_distressed(market):
+            step = 0
+        return closed(position, contract, lots, price, self.rounds[market].funding, step=step)
+
+    def _close(self, market: int, closure: Closure, txid: bytes, at_ms: int) -> None:
         self.posted -= closure.margin
         if closure.profit >= 0:
             self.earned += closure.payment - self._beyond(closure)
@@ -292,7 +325,6 @@ class Account:
         self._carry_position(market, closure.rest, at_ms)
         if txid:
             self._link(txid)
-        return closure
 
     def _beyond(self, closure: Closure | None) -> int:
         """What a close won above the cap of the margin it releases: side B promised no more, here and on chain."""
@@ -302,7 +334,8 @@ class Account:
         held = self.positions.get(change.market)
         if held is None or not 0 < change.lots <= held.position.lots:
             raise IllegalTransition("account.force", "a forced close of more than is held", market=change.market)
-        closure = self._close(change.market, change.lots, change.price, change.txid, change.at_ms)
+        closure = self.closure(change.market, change.lots, change.price, change.reason)
+        self._close(change.market, closure, change.txid, change.at_ms)
         contract, s = self.rules.listing(change.market).contract, -held.position.s
         charged = 0
         if change.reason == "liquidation":

@@ -9,7 +9,6 @@ from fairway.exchange.settling import Close
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
 from fairway.risk.liquidation import liquidation_price
-from fairway.risk.position import closed
 
 __all__ = ["close_position"]
 
@@ -18,9 +17,9 @@ def close_position(
     venue: Venue, turn: Turn, channel_id: bytes, market: int, lots: int, price: int, reason: str, order: bytes
 ) -> bytes:
     """Settle the close of `lots` at `price`; its txid, for the change that moves the account by the same integers."""
-    held = venue.accounts[channel_id].positions[market]
+    account = venue.accounts[channel_id]
+    held, closure = account.positions[market], account.closure(market, lots, price, reason)
     contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
-    closure = closed(held.position, contract, lots, price, newest.funding)
     cover = min(closure.bad_debt, venue.ledger.balances[INSURANCE])
     close = Close(
         channel_id,

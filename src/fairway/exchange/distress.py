@@ -1,24 +1,27 @@
 """Positions closed without an order of their owner: liquidation, deleverage, and the end of a disputed channel.
 
-A liquidation meets the book at no worse than the bankruptcy price. What the book does not take waits for the next
-round while the mark is better than that price; once it is not, those opposite are deleveraged at it: nobody is closed
-beyond his margin, and the insurance fund pays only what rounding leaves.
+A liquidation meets the book at no worse than the bankruptcy price, in steps: no more than leaves the rest enough. What
+the book does not take waits for the next round while the mark is better than that price; once it is not, those
+opposite are deleveraged at it: nobody is closed beyond his margin, and the insurance fund pays only what rounding
+leaves. Every deleverage leaves a public record from which anyone recomputes who gave how much.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from fairway.channel.machine import MARKET_KEYS
 from fairway.channel.phase import TRADING
 from fairway.exchange.change import Forced
 from fairway.exchange.closing import close_position
-from fairway.exchange.effect import Print
+from fairway.exchange.effect import Deleveraged, Print, Share
 from fairway.exchange.trading import drop, fill_against, next_maker, post, reconcile
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Carrier, Dodge, Venue, owner_of
+from fairway.exchange.venue import Carrier, Dodge, Venue
 from fairway.risk.deleverage import Candidate, allocate, score
-from fairway.risk.liquidation import bankruptcy_price
+from fairway.risk.liquidation import bankruptcy_price, partial_lots
 from fairway.risk.position import Position
-from fairway.units import TICK_BOUND
+from fairway.units import TICK_BOUND, Lot
 
 __all__ = ["drop_orders", "force_out", "liquidate_distressed"]
 
@@ -64,12 +67,14 @@ def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
     bankruptcy price: what is left then is the pool's loss, as a bad debt is.
     """
     position, mark = venue.accounts[channel_id].positions[market].position, venue.rounds[market].mark
-    match_id = venue.next_match()
-    for name, lots in _opposite(venue, position, market):
+    match_id, found, shares = venue.next_match(), _opposite(venue, position, market), []
+    for key, lots in found.allocate(position.lots):
+        name = found.names[key]
         bound = _bankruptcy(venue, name, market)
         price = min(mark, bound) if position.s > 0 else max(mark, bound)
         _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
-        venue.counts.deleverages += 1
+        shares.append(Share(key, lots, price, match_id))
+    _record(venue, turn, market, found, shares)
     _forced(venue, turn, channel_id, market, match_id, position.lots, mark, "dispute")
 
 
@@ -100,53 +105,75 @@ def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: 
         maker = next_maker(venue, turn, market, buy=buy, limit=bound)
         if maker is None:
             return
-        lots, price = min(held.position.lots, maker.lots), maker.price
+        lots, price = min(_step(venue, channel_id, market), maker.lots), maker.price
         match_id, _ = fill_against(venue, turn, maker, lots, FORCED_ORDER)
         _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
         turn.effects.append(Print(market, match_id, price, lots, buy, turn.at_ms, "liquidation"))
 
 
 def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int) -> None:
-    """Close the rest of a liquidated position at `price` against those opposite, pro rata by risk.
+    """Close at `price` against those opposite, pro rata by risk, what the rest of a liquidated position still needs.
 
     Who would be bankrupt at that price himself is spared; what finds nobody waits for the next round.
     """
     position = venue.accounts[channel_id].positions[market].position
-    for name, lots in _opposite(venue, position, market, price):
-        if not venue.accounts[channel_id].is_distressed(market):
-            return
+    found, shares = _opposite(venue, position, market, price), []
+    for key, lots in found.allocate(_step(venue, channel_id, market)):
         match_id = venue.next_match()
-        _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
+        _forced(venue, turn, found.names[key], market, match_id, lots, price, "deleverage")
         _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
         turn.effects.append(Print(market, match_id, price, lots, position.s < 0, turn.at_ms, "deleverage"))
-        venue.counts.deleverages += 1
+        shares.append(Share(key, lots, price, match_id))
+    _record(venue, turn, market, found, shares)
 
 
-def _opposite(venue: Venue, position: Position, market: int, price: int | None = None) -> list[tuple[bytes, int]]:
-    """Who stands opposite to take `position.lots`, pro rata by risk, and how much of it each.
+def _step(venue: Venue, channel_id: bytes, market: int) -> int:
+    """The lots that a liquidation has to close now."""
+    position, newest = venue.accounts[channel_id].positions[market].position, venue.rounds[market]
+    return partial_lots(venue.rules.listing(market).contract, position, newest.mark, newest.funding)
 
-    With `price`, only who can bear it. Who is leaving alone comes last: his own exit round prices what he holds.
+
+class _Opposite(NamedTuple):
+    """Who stands opposite: channel IDs in order, and the candidate of each, whose key is his place there."""
+
+    names: list[bytes]
+    candidates: tuple[Candidate, ...]
+
+    def allocate(self, lots: int) -> list[tuple[int, Lot]]:
+        """Who gives up how much of `lots`, as far as they have so many."""
+        return allocate(self.candidates, min(lots, sum(candidate.lots for candidate in self.candidates)))
+
+
+def _opposite(venue: Venue, position: Position, market: int, price: int | None = None) -> _Opposite:
+    """Who stands opposite of `position`; with `price`, only who can bear it.
+
+    Who is leaving alone comes last: his own exit round prices what he holds.
     """
     contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
-    left: int = position.lots
-    taken: list[tuple[bytes, int]] = []
-    for leaving in (False, True):
-        held = {
-            owner_of(name): (name, other)
-            for name in venue.holders[market]
-            for other in [venue.accounts[name].positions[market].position]
-            if other.s == -position.s
-            and (name in venue.disputes) == leaving
-            and (price is None or (price - _bankruptcy(venue, name, market)) * other.s >= 0)
-        }
-        candidates = [
-            Candidate(owner, each.lots, score(contract, each, newest.mark, newest.funding))
-            for owner, (_, each) in held.items()
-        ]
-        lots = min(left, sum(candidate.lots for candidate in candidates))
-        taken += [(held[owner][0], share) for owner, share in allocate(candidates, lots)] if lots else []
-        left -= lots
-    return taken
+    held = {name: venue.accounts[name].positions[market].position for name in sorted(venue.holders[market])}
+    names = [
+        name
+        for name, other in held.items()
+        if other.s == -position.s and (price is None or (price - _bankruptcy(venue, name, market)) * other.s >= 0)
+    ]
+    candidates = [
+        Candidate(
+            place,
+            held[name].lots,
+            score(contract, held[name], newest.mark, newest.funding),
+            last=name in venue.disputes,
+        )
+        for place, name in enumerate(names)
+    ]
+    return _Opposite(names, tuple(candidates))
+
+
+def _record(venue: Venue, turn: Turn, market: int, found: _Opposite, shares: list[Share]) -> None:
+    if shares:
+        newest, lots = venue.rounds[market], sum(share.lots for share in shares)
+        known = newest.round, newest.mark, newest.funding, turn.at_ms
+        turn.effects.append(Deleveraged(market, *known, lots, found.candidates, tuple(shares)))
+        venue.counts.deleverages += len(shares)
 
 
 def _forced(

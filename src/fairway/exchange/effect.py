@@ -7,6 +7,7 @@ into the engine; what the world answers comes in as a new event.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Half, SignedHalf
@@ -14,6 +15,7 @@ from fairway.exchange.change import AnyChange
 from fairway.exchange.event import Priced
 from fairway.exchange.terms import Receipt
 from fairway.exchange.venue import Debt, Dodge
+from fairway.risk.deleverage import Candidate
 from fairway.settlement.note import Opened
 from fairway.settlement.settlement import Settlement
 
@@ -21,12 +23,14 @@ __all__ = [
     "Absolve",
     "AnyEffect",
     "Challenge",
+    "Deleveraged",
     "Print",
     "ProveSettlement",
     "PunishDodge",
     "PunishFill",
     "Push",
     "Refuse",
+    "Share",
     "SignClose",
     "SignHalf",
 ]
@@ -137,6 +141,44 @@ class Print:
     reason: str = "trade"
 
 
+class Share(NamedTuple):
+    """What the candidate `key` gave up: his leg of match `match_id`, by which he knows himself."""
+
+    key: int
+    lots: int
+    price: int
+    match_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deleveraged:
+    """Publish how `lots` were taken from those opposite in `market` at the newest round, and from whom else not.
+
+    `fairway.risk.deleverage.allocate(candidates, lots)` gives the keys and lots of `shares` again, in their order; a
+    candidate's key is his place among the candidates by channel ID, his score follows from his own account and the
+    round. `lots` is what those opposite could bear of what was needed.
+    """
+
+    market: int
+    round: int
+    mark: int
+    funding: int
+    at_ms: int
+    lots: int
+    candidates: tuple[Candidate, ...]
+    shares: tuple[Share, ...]
+
+
 AnyEffect = (
-    Absolve | SignHalf | Push | Refuse | SignClose | Challenge | PunishDodge | PunishFill | ProveSettlement | Print
+    Absolve
+    | SignHalf
+    | Push
+    | Refuse
+    | SignClose
+    | Challenge
+    | Deleveraged
+    | PunishDodge
+    | PunishFill
+    | ProveSettlement
+    | Print
 )

@@ -2,7 +2,7 @@
 
 Pro rata by risk and only as much as needed: a winner gives up lots in proportion to lots · score, never more than he
 has, and those who lose are asked only when the winners have nothing left. The outcome is a pure function of the
-candidates, so anyone who has the record can recompute it.
+candidates, so anyone who has the record of them recomputes it by calling `allocate`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ __all__ = ["Candidate", "allocate", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A position opposite the bankrupt one: whose it is, its lots, and its `score`."""
+    """A position opposite the bankrupt one: whose it is, its lots, and its `score`.
+
+    Who is `last` is asked only when all others have nothing left.
+    """
 
     key: int
     lots: Lot
     score: int
+    last: bool = False
 
 
 def score(contract: Contract, position: Position, mark: int, funding_index: int) -> int:
@@ -48,16 +52,16 @@ def allocate(candidates: Iterable[Candidate], lots: int) -> list[tuple[int, Lot]
     Order: by score, then by key. Errors: `IllegalTransition` if the candidates have fewer lots together.
     """
     ranked = sorted(candidates, key=lambda candidate: (-candidate.score, candidate.key))
-    winners = [candidate for candidate in ranked if candidate.score > 0]
-    others = [candidate for candidate in ranked if candidate.score <= 0]
-    held = sum(candidate.lots for candidate in winners)
-    if lots > held + sum(candidate.lots for candidate in others):
+    if lots > sum(candidate.lots for candidate in ranked):
         raise IllegalTransition("risk.deleverage", "the other side has fewer lots", lots=lots)
-    from_winners = min(lots, held)
-    return [
-        *_pro_rata(winners, [candidate.lots * candidate.score for candidate in winners], from_winners),
-        *_pro_rata(others, [candidate.lots for candidate in others], lots - from_winners),
-    ]
+    shares: list[tuple[int, Lot]] = []
+    for last, wins in ((False, True), (False, False), (True, True), (True, False)):
+        asked = [each for each in ranked if each.last == last and (each.score > 0) == wins]
+        part = min(lots, sum(candidate.lots for candidate in asked))
+        weights = [candidate.lots * candidate.score if wins else candidate.lots for candidate in asked]
+        shares += _pro_rata(asked, weights, part)
+        lots -= part
+    return shares
 
 
 def _pro_rata(ranked: Sequence[Candidate], weights: Sequence[int], lots: int) -> list[tuple[int, Lot]]:

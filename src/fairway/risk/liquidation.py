@@ -64,7 +64,7 @@ def liquidation_fee(contract: Contract, lots: int, price: int, available: int) -
 def partial_lots(contract: Contract, position: Position, mark: int, funding_index: int, target: int = 1_250_000) -> int:
     """The least lots whose close at `mark` leaves the rest with `target` ppm of its maintenance; all if nothing does.
 
-    The rest keeps all margin but loss and fee (`closed` with `keep_margin`). Closing at a worse price than `mark`
+    The rest keeps all margin but loss and fee (`closed` with a `step`). Closing at a worse price than `mark`
     restores less; then the next step closes more. 0 if the position already has that much.
     """
     a, _ = contract.ratio(mark)

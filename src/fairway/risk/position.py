@@ -105,13 +105,14 @@ def outcome(position: Position, contract: Contract, price: int, funding_index: i
 
 
 def closed(
-    position: Position, contract: Contract, lots: int, price: int, funding_index: int, *, keep_margin: bool = False
+    position: Position, contract: Contract, lots: int, price: int, funding_index: int, *, step: int | None = None
 ) -> Closure:
     """What closing `lots` of `position` at `price` pays and leaves.
 
     Cost, base and margin leave pro rata, each rounded down, and the last close takes all that is left, so that the
-    parts sum to the whole. A loss above the margin's share draws on the rest of the margin before it is bad debt;
-    with `keep_margin` (a liquidation step) only the loss draws on it and everything else stays with the rest.
+    parts sum to the whole. A loss above the margin's share draws on the rest of the margin before it is bad debt.
+    In a losing `step` out of distress the rest keeps all but that loss, and but the step's fee as far as the share of
+    the closed lots pays it: so the rest never stands worse for it.
     Errors: `IllegalTransition` unless 0 < lots ≤ the position's.
     """
     if not 0 < lots <= position.lots:
@@ -125,7 +126,7 @@ def closed(
     )
     numerator, divisor = outcome(part, contract, price, funding_index)
     profit = div_down(numerator, divisor)
-    margin = _released(position, lots, profit, keep_margin=keep_margin)
+    margin = _released(position, lots, profit, step)
     available = max(0, margin + profit)
     return Closure(
         lots=part.lots,
@@ -142,11 +143,13 @@ def closed(
     )
 
 
-def _released(position: Position, lots: int, profit: int, *, keep_margin: bool) -> Nano:
+def _released(position: Position, lots: int, profit: int, step: int | None) -> Nano:
     """The margin that leaves with `lots`: all at the last close; else its share, and at least what the loss needs."""
     if lots == position.lots:
         return position.margin
-    share = 0 if keep_margin else share_down(position.margin, lots, position.lots)
+    share: int = share_down(position.margin, lots, position.lots)
+    if step is not None and profit < 0:
+        share = min(share, step - profit)
     return Nano(min(position.margin, max(share, -profit)))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from fairway.exchange.effect import AnyEffect, Print
+from fairway.exchange.effect import AnyEffect, Deleveraged, Print
 from fairway.exchange.event import AnyEvent, Priced
 from fairway.market.candle import HOUR_MS, MINUTE_MS, Candles
 
@@ -39,14 +39,16 @@ def _kept() -> deque[T]:
 
 @dataclass(slots=True)
 class Track:
-    """One market's record. `funding` has the first round of each hour, `interest` a sample every five minutes.
+    """One market's record: fills, closes that were `forced`, how each deleverage was shared out.
 
-    `priced` is the newest round; `filled` and `closed` count all that ever were in `fills` and `forced`.
+    `funding` has the first round of each hour, `interest` a sample every five minutes, `priced` is the newest round;
+    `filled` and `closed` count all that ever were in `fills` and `forced`.
     """
 
     candles: Candles = field(default_factory=Candles)
     fills: deque[Print] = field(default_factory=_kept)
     forced: deque[Print] = field(default_factory=_kept)
+    deleveraged: deque[Deleveraged] = field(default_factory=_kept)
     priced: Priced | None = None
     filled: int = 0
     closed: int = 0
@@ -70,6 +72,8 @@ class Tape:
         for effect in effects:
             if isinstance(effect, Print):
                 self._add(effect)
+            elif isinstance(effect, Deleveraged):
+                self[effect.market].deleveraged.append(effect)
         if isinstance(event, Priced):
             self._price(event)
 

@@ -19,6 +19,9 @@ from fairway.service.api.shapes import (
     BookTicker,
     Bracket,
     Brackets,
+    Deleverage,
+    DeleverageCandidate,
+    DeleverageShare,
     ForcedFill,
     FundingPoint,
     InterestPoint,
@@ -146,6 +149,25 @@ async def force_orders(house: House, symbol: str, limit: Limit = 100) -> list[Fo
     return [ForcedFill(symbol, each.reason, _side(each), str(each.price), str(each.lots), each.at_ms) for each in kept]
 
 
+@get("/v1/deleverages")
+async def deleverages(house: House, symbol: str, limit: Limit = 100) -> list[Deleverage]:
+    """How each of the newest deleverages was shared out, oldest first; `risk.deleverage.allocate` says the same."""
+    kept = newest(house.tape[listing_of(house, symbol).market].deleveraged, limit)
+    return [
+        Deleverage(
+            symbol,
+            each.round,
+            str(each.mark),
+            str(each.funding),
+            str(each.lots),
+            each.at_ms,
+            [DeleverageCandidate(one.key, str(one.lots), str(one.score), one.last) for one in each.candidates],
+            [DeleverageShare(one.key, str(one.lots), str(one.price), one.match_id) for one in each.shares],
+        )
+        for each in kept
+    ]
+
+
 @get("/v1/leverageBracket")
 async def leverage_bracket(house: House, symbol: str) -> Brackets:
     """The market's brackets of notional value, in nano and ppm."""
@@ -170,6 +192,7 @@ HANDLERS = [
     open_interest,
     open_interest_hist,
     force_orders,
+    deleverages,
     leverage_bracket,
 ]
 

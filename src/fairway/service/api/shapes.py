@@ -10,6 +10,9 @@ __all__ = [
     "Bracket",
     "Brackets",
     "ChannelState",
+    "Deleverage",
+    "DeleverageCandidate",
+    "DeleverageShare",
     "ForcedFill",
     "FundingPoint",
     "Funds",
@@ -147,6 +150,37 @@ class ForcedFill(Shape, frozen=True):
     price: str
     qty: str
     time: int
+
+
+class DeleverageCandidate(Shape, frozen=True):
+    """Who stood opposite: his place by channel ID, lots and score; `last` if he was leaving alone."""
+
+    key: int
+    lots: str
+    score: str
+    last: bool
+
+
+class DeleverageShare(Shape, frozen=True):
+    """What the candidate `key` gave up; the owner knows himself by `match_id`."""
+
+    key: int
+    lots: str
+    price: str
+    match_id: int
+
+
+class Deleverage(Shape, frozen=True):
+    """How `lots` were taken from those opposite, at round `round` of the oracle."""
+
+    symbol: str
+    round: int
+    mark_price: str
+    funding_index: str
+    lots: str
+    time: int
+    candidates: list[DeleverageCandidate]
+    shares: list[DeleverageShare]
 
 
 class Bracket(Shape, frozen=True):
