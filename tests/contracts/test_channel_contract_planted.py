@@ -15,13 +15,14 @@ import test_channel_contract_close as close
 import test_channel_contract_extra as extra
 import test_channel_contract_jetton as jetton
 import test_channel_contract_settle as settle
+import test_channel_contract_whole as whole
 import test_channel_known_defects as defects
 from test_compiled_contracts import CONTRACTS, needs_compiler
 
 from fairway.ton import contracts
 from fairway.ton.cells import from_boc
 
-DISPUTE, MONEY = "channel_dispute.tolk", "channel_money.tolk"
+DISPUTE, MONEY, WHOLE = "channel_dispute.tolk", "channel_money.tolk", "channel_whole.tolk"
 
 
 def call_with_patches(attack: Callable[[pytest.MonkeyPatch], object]) -> None:
@@ -78,6 +79,34 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
         "assert (byA ? isSame(b.own, a.cited) : isSame(a.own, b.cited)) throw",
         "assert (true) throw",
         attacks.test_a_watchtower_brings_only_what_the_other_side_has_cited,
+    ),
+    (
+        "R6 A adopts past what B has acknowledged",
+        WHOLE,
+        "(min(b.cited.seqno, a.own.seqno) >= self.floorA)",
+        "true",
+        whole.test_no_order_that_the_service_has_shown_to_know_is_left_out,
+    ),
+    (
+        "R6 A adopts what he likes",
+        WHOLE,
+        "(a.own.sent == expected.expectsSent)",
+        "true",
+        whole.test_a_adopts_what_the_services_half_expects_and_nothing_else,
+    ),
+    (
+        "R6 A adopts in the last moment",
+        WHOLE,
+        "assert (blockchain.now() < end) throw",
+        "assert (true) throw",
+        whole.test_adoption_comes_after_the_last_challenge_and_before_anyone_else_claims,
+    ),
+    (
+        "R6 what was adopted is recalled",
+        WHOLE,
+        "isCited & !quarantine.verdict.load().adopted",
+        "isCited",
+        whole.test_the_half_that_the_other_cites_is_recalled_until_a_adopts,
     ),
     (
         "totals are not clamped",

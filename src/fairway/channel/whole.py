@@ -32,7 +32,11 @@ def adopt(dispute: Dispute, pair: Pair, expected: tuple[int, bytes]) -> Dispute:
 
 
 def recall(dispute: Dispute, half: Half) -> Dispute:
-    """The dispute with the `half` of B that A's half in quarantine cites; else `Rejected` (`dispute.uncited`)."""
-    if dispute.adopted or dispute.pair[A].counterparty != half.body:
+    """The dispute with the `half` of B that A's half in quarantine cites, where another stands.
+
+    Errors: `Rejected` (`dispute.uncited`).
+    """
+    is_cited = dispute.pair[A].counterparty == half.body
+    if dispute.adopted or not is_cited or half.seqno == dispute.pair[B].seqno:
         raise Rejected("dispute.uncited", "only what the other half in quarantine cites is recalled")
     return replace(dispute, pair=(dispute.pair[A], half))
