@@ -129,8 +129,9 @@ def test_the_half_that_the_other_cites_is_recalled_until_a_adopts():
     assert stage.tell(Recall(own, cited.half)).exit_code == 0
     assert stands(stage) == (3, 6)
     assert stage.tell(Recall(own, cited.half)).exit_code == 147, "it would undo what was claimed of it"
-    assert stage.tell(newest.adopted(newest.answered(4))).exit_code == 0
-    assert stage.tell(Recall(newest.answered(4), newest.half)).exit_code == 147
+    late = half_a(newest.answered(4).half.body, cited.body)
+    assert stage.tell(newest.adopted(late)).exit_code == 0
+    assert stage.tell(Recall(late, cited.half)).exit_code == 147
     assert stands(stage) == (4, 7)
 
 
