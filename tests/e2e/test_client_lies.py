@@ -196,7 +196,7 @@ async def test_after_a_lie_only_the_exit_is_signed_even_by_a_new_process(tmp_pat
         assert side.lied
         with pytest.raises(Rejected, match=r"side\.busy"):
             side.propose([SELL], now_ms=service.now_ms)
-        half, theirs = side.exit_pair()
+        half, theirs = side.leave()
         half.verify(side.replica.opened.key_a)
         theirs.verify(side.replica.welcome.key_b)
         assert half.half.counterparty == theirs.half.body

@@ -210,7 +210,7 @@ async def test_a_service_that_was_set_back_halts_the_channel_signs_nothing_and_s
         await service.sequencer.ask(lambda: None)
         assert channel.phase is Phase.HALTED
         assert not [reply for reply in spoken if isinstance(reply, wire.Pushed)]
-        half, theirs = user.session.side.exit_pair()
+        half, theirs = user.session.side.leave()
         assert theirs.half.seqno > newest_b(channel), "he leaves with the newest"
         half.verify(user.session.side.replica.opened.key_a)
         come_back(user, service)

@@ -266,7 +266,7 @@ async def test_a_refused_channel_and_a_refused_close_are_told_to_who_asked(tmp_p
         service.tamper = lambda reply: reply
         with pytest.raises(Rejected, match=r"session\.over"):
             await within(user.session.place(sell(1)))
-        half, theirs = user.session.side.exit_pair()
+        half, theirs = user.session.side.leave()
         assert half.half.seqno == theirs.half.cited == user.session.side.replica.channel.a_consumed
 
 

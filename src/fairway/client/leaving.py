@@ -104,7 +104,7 @@ class Leaving:
     async def _started(self) -> QuarantineView:
         view = await self._view()
         if view.quarantine is None:
-            await self._onchain.start(self._side.exit_pair())
+            await self._onchain.start(self._side.leave())
             self._tell("started to close alone, with the newest halves of the record")
             view = await self._view()
         assert view.quarantine is not None

@@ -96,10 +96,6 @@ class OnChain:
             transaction=newest.digest,
         )
 
-    async def is_deposited(self) -> bool:
-        """Whether both sides have their units."""
-        return await self._deposited() is not None
-
     async def _ready(self) -> bool | None:
         """The vault takes deposits for the channel."""
         account = await self.account()

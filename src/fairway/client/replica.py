@@ -1,6 +1,6 @@
 """The user's own copy of his channel and account, moved by the entries of his record and by nothing else. Pure.
 
-    opened → granted → funded → (proposed | round | pushed | refused)*
+    opened → granted → funded → (proposed | round | pushed | refused)* → left?
 
 Live and after a restart the same entries go through the same `apply`, so the copy is whatever the record says. A push
 is judged change by change, then its half is compared with the one that follows; what does not follow raises
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
+
+import msgspec
 
 from fairway.channel import codec, machine
 from fairway.channel.conditionals import Conditional, Conditionals
@@ -29,7 +31,14 @@ from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import OracleRound, OrderTerms, Receipt
 
-__all__ = ["Entry", "Replica"]
+__all__ = ["Entry", "Leave", "Replica"]
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
+    """The user closes the channel alone: from here on he signs no half in it. Written before the chain hears of it."""
+
+    channel_id: bytes
+
 
 Entry = (
     wire.Welcome
@@ -42,6 +51,7 @@ Entry = (
     | wire.Round
     | wire.Close
     | wire.CloseSigned
+    | Leave
 )
 
 
@@ -58,7 +68,7 @@ class Replica:
 
     `pending` is his newest half while no push cites it, `cosigned` the newest pair in which his half cites the
     service's, `receipts` are those of fills after it, `placed` the orders that it added; `closing` is the cooperative
-    close he signed, and `closed` the service's signature of it.
+    close he signed, and `closed` the service's signature of it; `left` whether he closes alone.
     """
 
     __slots__ = (
@@ -67,6 +77,7 @@ class Replica:
         "closed",
         "closing",
         "cosigned",
+        "left",
         "opened",
         "pending",
         "placed",
@@ -89,6 +100,7 @@ class Replica:
         self.placed: dict[bytes, OrderTerms] = {}
         self.closing: wire.Close | None = None
         self.closed: wire.CloseSigned | None = None
+        self.left = False
 
     @classmethod
     def rebuilt(cls, record: Iterable[Entry]) -> Self:
@@ -194,6 +206,8 @@ class Replica:
                 self._turn_round(entry)
             case wire.Close() | wire.CloseSigned():
                 self._close(entry)
+            case Leave():
+                self.left = True
             case _:
                 raise InvalidMessage("replica.record", "a record opens one channel")
 

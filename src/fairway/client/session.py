@@ -25,6 +25,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from fairway.channel.phase import Phase
+from fairway.channel.state import SignedHalf
 from fairway.client.asks import Asks
 from fairway.client.keystore import Keystore
 from fairway.client.side import Said, Side
@@ -182,6 +183,17 @@ class Session:
             await self._request(closing, lambda: replica.closed is not None)
         assert replica.closed is not None
         return replica.closed
+
+    def leave(self) -> tuple[SignedHalf, SignedHalf]:
+        """The pair to close alone with, as of `Side.leave`; whoever waits for a half to be signed is refused.
+
+        Errors: `Rejected` (`session.restoring`: halves of this side are not in the record yet).
+        """
+        if self._is_restoring and not self.side.replica.left:
+            raise Rejected("session.restoring", "halves signed here are not in the record yet: ask again shortly")
+        pair = self.side.leave()
+        self._asks.end(OVER)
+        return pair
 
     async def _ask(self, wishes: Sequence[Wish], drops: Sequence[int]) -> list[int]:
         if reason := self._ended or (OVER if self.side.is_over else None):

@@ -20,7 +20,7 @@ from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.state import UNSIGNED, SignedHalf
 from fairway.client.answer import Holding
 from fairway.client.keystore import Keystore
-from fairway.client.replica import Replica
+from fairway.client.replica import Entry, Leave, Replica
 from fairway.client.store import Evidence, Store
 from fairway.client.watchtower_wire import RECEIPTS, Handed, Watched, deposit_of, seal
 from fairway.client.wish import Wish
@@ -88,8 +88,8 @@ class Side:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is signed here but an exit: the user signed a close, or the service lied."""
-        return self.lied or self.replica.closing is not None
+        """Whether nothing more is signed here but an exit: the user signed a close, he left, or the service lied."""
+        return self.lied or self.replica.left or self.replica.closing is not None
 
     @property
     def may_propose(self) -> bool:
@@ -103,8 +103,9 @@ class Side:
     def propose(self, wishes: Sequence[Wish] = (), drops: Sequence[int] = (), *, now_ms: int) -> wire.Propose:
         """A new half with orders for `wishes` and without `drops`: judged, written, signed. Send it.
 
-        Errors: `Rejected` for what the rules refuse, with nothing changed (`side.busy`: see `may_propose`).
+        Errors: `Rejected` for what the rules refuse, with nothing changed; `side.left`; `side.busy`: see `may_propose`.
         """
+        self._check_here()
         if not self.may_propose:
             raise Rejected("side.busy", "no half is signed while another is unanswered, or after a close or a lie")
         return self._write(self._judged(wishes, drops, now_ms))
@@ -125,11 +126,12 @@ class Side:
     def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.Close:
         """A cooperative close where both stand now, written, then signed; a second call repeats it.
 
-        Nothing else is signed afterwards. Errors: `Rejected`: `side.open` (orders or positions), `side.pending` (the
-        newest half ever signed here must be an accepted one: countersign first).
+        Nothing else is signed afterwards. Errors: `Rejected`: `side.left`, `side.open` (orders or positions),
+        `side.pending` (the newest half ever signed here must be an accepted one: countersign first).
         """
         replica, closing = self.replica, self.replica.closing
         if closing is None:
+            self._check_here()
             if self.account.orders or self.account.positions:
                 raise Rejected("side.open", "cancel the orders and close the positions first")
             newest = replica.channel.a
@@ -142,18 +144,30 @@ class Side:
             replica.apply(closing)
         return replace(closing, signature=self._signer.sign(replica.close_statement(closing).digest()))
 
-    def exit_pair(self) -> tuple[SignedHalf, SignedHalf]:
+    def _check_here(self) -> None:
+        if self.replica.left:
+            raise Rejected("side.left", "this side has left alone: nothing is signed in the channel any more")
+
+    def leave(self) -> tuple[SignedHalf, SignedHalf]:
         """The pair to leave with, alone: the newest half ever signed here, and the half of the service that it cites.
 
-        Where nothing is unanswered that is a fresh countersignature, which no older half of this side can outrank.
+        Where nothing is unanswered that is a fresh countersignature, which no older half of this side can outrank. That
+        this side leaves is durable on return, before the chain hears of it: a later half could be shown against the
+        start, and cost the fine. A second call gives the same pair. Errors: `side.ungranted`.
         """
         held = self.holding()
+        self.has_left()
         return held.a, held.b
+
+    def has_left(self) -> None:
+        """This side closes alone: write it down, unless the record says so."""
+        if not self.replica.left:
+            self._keep(Leave(self.channel_id))
 
     # What goes to the chain
 
     def holding(self) -> Holding:
-        """What this side leaves with, or answers a close that the service begins alone: see `exit_pair`.
+        """What this side leaves with, or answers a close that the service begins alone: see `leave`.
 
         Errors: `Rejected` (`side.ungranted`).
         """
@@ -164,12 +178,15 @@ class Side:
         if replica.closing is not None:
             signed = SignedHalf(newest_a.half, self._signer.sign(newest_a.half.digest()))
             return Holding(signed, newest_b, replica.channel.b_conditionals)
-        if replica.pending is None:
+        if replica.pending is None and not replica.left:
             self._write(replica.propose(now_ms=0))
         return self._held()
 
     def adopting(self) -> Holding:
-        """What this side adopts: the service's half of the pair that it leaves with, and the very half it expects."""
+        """What this side adopts: the service's half of the pair that it leaves with, and the very half it expects.
+
+        Where that was not signed yet it is signed now, also by who has left: in the end no half costs a fine any more.
+        """
         held = self.holding()
         said = held.a.half.sent, held.a.half.body.conditionals_hash
         if self.replica.closing is None and CHAIN_KEY in held.promised and said != read_expected(held.promised):
@@ -241,9 +258,14 @@ class Side:
 
     def _write(self, proposed: wire.Propose) -> wire.Propose:
         """Make `proposed` durable; only then sign it."""
-        self._store.append(self.channel_id, proposed)
-        self.replica.apply(proposed)
+        self._keep(proposed)
         return self._signed(proposed)
+
+    def _keep(self, *entries: Entry) -> None:
+        """Write `entries`, all or none; only then follow them."""
+        self._store.append(self.channel_id, *entries)
+        for entry in entries:
+            self.replica.apply(entry)
 
     def _signed(self, proposed: wire.Propose) -> wire.Propose:
         return replace(proposed, signature=self._signer.sign(self.replica.half_of(proposed).digest()))

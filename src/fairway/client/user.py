@@ -63,7 +63,7 @@ class User:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        await self._look_at_deposit()
+        await self._look_at_chain()
         self._tasks = [asyncio.create_task(each) for each in (self.session.run(), self._stand_guard())]
         return self
 
@@ -76,12 +76,16 @@ class User:
             with suppress(asyncio.CancelledError, FairwayError):
                 await task
 
-    async def _look_at_deposit(self) -> None:
-        """A record that is older than its deposit takes it from the chain, before anything is judged by it."""
+    async def _look_at_chain(self) -> None:
+        """A record older than its deposit, or than its start to leave, takes it from the chain before anything else."""
         with suppress(Rejected):
             side = self.session.side
-            if side.replica.newest_b and not side.replica.channel.deposit_a and await self.onchain.is_deposited():
+            if not side.replica.newest_b or (view := await self.onchain.channel()) is None:
+                return
+            if not side.replica.channel.deposit_a and view.deposit_a and view.deposit_b:
                 self.session.fund(await self.onchain.funded())
+            if view.quarantine is not None and view.quarantine.started_by_a:
+                side.has_left()
 
     def _notice(self, notice: Notice) -> None:
         if isinstance(notice, wire.Round):
@@ -146,8 +150,14 @@ class User:
         await self.onchain.close(self.session.side.agreed(signed))
 
     async def leave(self) -> None:
-        """Begin to close alone, with the newest halves in the record."""
-        await self.onchain.start(self.session.side.exit_pair())
+        """Begin to close alone, with the newest halves in the record. From its first step on, nothing else is signed.
+
+        May be called again where it was interrupted: a start that the chain shows is not sent twice.
+        """
+        pair = self.session.leave()
+        view = await self.onchain.channel()
+        if view is None or view.quarantine is None:
+            await self.onchain.start(pair)
 
     async def claim(self, exits: Mapping[int, Exit]) -> None:
         """Once the quarantine is over: have open positions valued at the exit price of their markets."""
