@@ -101,6 +101,21 @@ async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_na
         assert service.engine.venue.recovered == 0, "nothing is left to insurance, and nothing is missing"
 
 
+async def test_who_leaves_and_claims_nothing_is_paid_what_he_won_all_the_same(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        account = service.engine.accounts[alice.session.side.channel_id]
+        await alice.leave()
+        await exit_rounds(chain, service, alice, MARK + 1_003)
+        owed = account.balance
+        await chain.advance(service.engine.rules.quarantine_s + service.engine.rules.settling_s // 2 + 2)
+        await until_settled(alice)
+        await paid_out(chain, service, alice)
+        assert account.withdrawn == owed
+        assert service.engine.venue.recovered == 0
+
+
 async def test_fills_that_who_leaves_has_not_signed_are_claimed_by_their_receipt(tmp_path):
     async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
         await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))

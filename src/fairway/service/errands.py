@@ -83,6 +83,7 @@ class Errands:
             standing = frozenset(self._engine.accounts[event.channel_id].positions)
             self._take_on(partial(self._replace_unknown, event.channel_id))
             self._take_on(partial(self._settle, event, standing))
+            self._take_on(partial(self._settle_for_user, event))
             self._take_on(partial(self._finish, event.channel_id))
 
     def _take_on(self, errand: Errand) -> None:
@@ -169,6 +170,30 @@ class Errands:
                         await self._tell(channel_id, claim(view.channel_id, half, paper))
                     claimed = shown.conditionals_hash
             elif now_ms >= adopted_ms:
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    async def _settle_for_user(self, dispute: Disputed) -> None:
+        """Once he has had his time, claim for the user what ours promises, at the true exit.
+
+        Left until the last quarter, he could have it priced by the last mark that both sides know.
+        """
+        rules, channel_id = self._engine.rules, dispute.channel_id
+        opens_ms = dispute.started_ms + (rules.quarantine_s + rules.settling_s // 2 + 1) * MILLIS
+        await self._until_chain(opens_ms)
+        channel = self._engine.channels[channel_id]
+        while await self._chain.now() * MILLIS < opens_ms + rules.settling_s * MILLIS // 4:
+            view, promised = await self._view(channel_id), channel.b_conditionals
+            if view is None or view.quarantine is None:
+                return
+            if view.quarantine.b.conditionals_hash != promised.root_hash():
+                return
+            half = Promised(promised, view.quarantine.b.seqno, by_a=False)
+            paper = self._paper(dispute, frozenset(), is_late=False)
+            if markets(half, paper) <= paper.exits.keys():
+                statement = claim(view.channel_id, half, paper)
+                message = codec.encode(codec.OpenSettle(from_a=True, statement=statement))
+                await self._send(self._address(channel_id), CLAIM, message)
                 return
             await asyncio.sleep(PAUSE_S)
 
