@@ -237,3 +237,30 @@ def close_of(world, who, **more):
         signature=keys.sign(world.users[who].seed, statement.digest()),
         **more,
     )
+
+
+def since(world, who):
+    return world.engine.accounts[who].positions[MARKET].terms.since_ms
+
+
+def test_a_touch_that_a_position_has_survived_is_spent_with_the_users_next_half(world):
+    ada, before_ms = names(world)[0], since(world, names(world)[0])
+    tick = world.engine.accounts[ada].positions[MARKET].terms.liquidation_tick
+    sign(world, ada)
+    assert since(world, ada) == before_ms, "nothing has touched it"
+    world.price(MARKET, (tick + bound_of(world, ada)) // 2)
+    assert (held(world, ada), since(world, ada)) == (100, before_ms), "nobody takes it, and nobody is bankrupt yet"
+    touched_ms = world.engine.venue.rounds[MARKET].at_ms
+    sign(world, ada)
+    assert since(world, ada) > touched_ms > before_ms
+    renewed_ms = since(world, ada)
+    world.price(MARKET, MARK)
+    sign(world, ada)
+    assert since(world, ada) == renewed_ms
+    assert world.replayed().digest() == world.engine.digest()
+
+
+def test_planted_a_venue_that_forgets_touches_leaves_them_standing(world, monkeypatch):
+    monkeypatch.setattr(type(world.engine.venue), "note_touches", lambda *_: None)
+    with pytest.raises(AssertionError):
+        test_a_touch_that_a_position_has_survived_is_spent_with_the_users_next_half(world)

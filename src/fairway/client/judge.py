@@ -64,8 +64,9 @@ class Judge:
         proposed, self._accepting = self._accepting, None
         if proposed is None or change.seqno != proposed.seqno or change.orders != proposed.orders:
             raise _lie("judge.orders", "orders were accepted that were not proposed", seqno=change.seqno)
-        if not self._account.positions.keys() >= set(change.renewed):
-            raise _lie("judge.renewed", "a position was renewed that is not held", seqno=change.seqno)
+        held = self._account.positions
+        if not all(market in held and held[market].terms.since_ms <= change.at_ms for market in change.renewed):
+            raise _lie("judge.renewed", "a position was renewed that is not held, or into its past", seqno=change.seqno)
         self._fresh.update(terms.key for terms in change.orders)
 
     def _dropped(self, change: Dropped) -> None:

@@ -58,7 +58,7 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
     for key in event.drops:
         drop(venue, turn, event.channel_id, key, "cancelled")
         venue.counts.cancels += 1
-    change = Accepted(event.seqno, event.orders, turn.at_ms, venue.renew(event.channel_id))
+    change = Accepted(event.seqno, event.orders, *venue.renew(event.channel_id, turn.at_ms))
     venue.change(event.channel_id, change)
     turn.note(event.channel_id, change)
     _carry(venue, event)

@@ -200,10 +200,14 @@ class Venue:
             if newest.mark <= terms.liquidation_tick if terms.long else newest.mark >= terms.liquidation_tick:
                 self.touched.setdefault(channel_id, set()).add(newest.market)
 
-    def renew(self, channel_id: bytes) -> list[int]:
-        """The markets in which the account's position was touched and stands; they are forgotten."""
+    def renew(self, channel_id: bytes, at_ms: int) -> tuple[int, list[int]]:
+        """The markets in which the account's position was touched and stands; they are forgotten.
+
+        With them the moment from which a touch counts again: `at_ms`, and after every round that there was.
+        """
         held = self.accounts[channel_id].positions
-        return sorted(market for market in self.touched.pop(channel_id, ()) if market in held)
+        renewed = sorted(market for market in self.touched.pop(channel_id, ()) if market in held)
+        return max([at_ms, *(self.rounds[market].at_ms + 1 for market in renewed)]), renewed
 
     def is_expired(self, order_id: int, at_ms: int) -> bool:
         """Whether a live order's time has passed."""
