@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytoniq_core import HashMap
+from pytoniq_core.boc.tvm_bitarray import TvmBitarray
 
 from fairway.channel import trie
 from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.errors import InvalidMessage, Rejected
+from fairway.ton import cells
 from fairway.ton.address import Address
 from fairway.ton.cells import Bits, Builder, Cell, Plain, from_boc, to_boc, to_cell
 
@@ -53,6 +55,15 @@ def test_a_plain_cell_is_the_same_cell(shape):
     assert (ours.hash, ours.depth) == (theirs.hash, theirs.get_depth())
     assert ours == theirs == ours.to_cell()
     assert pickle.loads(pickle.dumps(ours)) == ours
+    again = cells.plain(theirs)
+    assert (again.data, again.length, again.hash) == (ours.data, ours.length, ours.hash)
+
+
+def test_an_exotic_cell_has_no_plain_form():
+    bits = TvmBitarray(288)
+    bits.frombytes(b"\x01\x01" + bytes(34))
+    with pytest.raises(InvalidMessage):
+        cells.plain(Cell(bits, [], 1))
 
 
 @given(shapes)
@@ -159,7 +170,7 @@ def check_dictionary(steps):
             ours = ours.drop(key)
         else:
             content[key] = conditional(key * 977)
-            ours = ours.add(key, content[key])
+            ours = ours.add(key, conditional(key + 1)).replace(key, content[key])
         theirs = dictionary(content)
         assert ours.root_hash() == (theirs.hash if theirs else NO_CONDITIONALS)
         assert len(ours) == len(content)
@@ -194,10 +205,11 @@ def test_an_older_map_stays_whole():
 @given(st.sets(keys, max_size=12), keys)
 def test_a_key_names_one_conditional(taken, key):
     ours = Conditionals((each, conditional(each)) for each in taken)
-    wrong = (lambda: ours.add(key, conditional(1))) if key in taken else (lambda: ours.drop(key))
-    with pytest.raises(Rejected) as caught:
-        wrong()
-    assert caught.value.code == "channel.key"
+    add, drop, other = (lambda: ours.add(key, conditional(1))), (lambda: ours.drop(key)), conditional(key + 1)
+    for wrong in [add] if key in taken else [drop, lambda: ours.replace(key, other)]:
+        with pytest.raises(Rejected) as caught:
+            wrong()
+        assert caught.value.code == "channel.key"
     assert ours.get(key) == (conditional(key) if key in taken else None)
 
 
@@ -205,6 +217,12 @@ def test_a_key_names_one_conditional(taken, key):
 def test_keys_have_32_bits(key):
     with pytest.raises(Rejected):
         Conditionals().add(key, conditional(1))
+
+
+def test_a_trie_that_keeps_what_it_should_replace_is_caught(monkeypatch):
+    monkeypatch.setattr(trie, "replace", lambda root, key, conditional: root)
+    with pytest.raises(AssertionError):
+        check_dictionary([1, 2, 3])
 
 
 def test_a_trie_that_labels_always_short_is_caught(monkeypatch):

@@ -122,7 +122,7 @@ def test_a_stranger_cannot_speak_for_a_user(channel):
 
 def test_an_order_added_below_an_unseen_half_stands_above_it_too(channel):
     wish = proposed(channel, [(1, ORDER)])
-    position = replace(ORDER, maximum=30)
+    position = Conditional(ORDER.terms, ORDER.code, 30)
     wanted = Expected(5, Conditionals([(machine.MARKET_KEYS, position)]))
     machine.next_b(channel, 0, Conditionals(), wanted)
     machine.accept(channel, judged(channel, wish))
@@ -174,7 +174,7 @@ def test_what_a_side_has_sent_never_falls(channel):
 
 
 def test_the_service_promises_no_more_than_its_room(channel):
-    promise = Conditionals([(1, replace(ORDER, maximum=9_000))])
+    promise = Conditionals([(1, Conditional(ORDER.terms, ORDER.code, 9_000))])
     machine.check_next_b(channel, 1_000, promise, Expected())
     with pytest.raises(Rejected) as caught:
         machine.check_next_b(channel, 1_001, promise, Expected())

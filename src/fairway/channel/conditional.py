@@ -6,8 +6,6 @@ terms (first reference), push 0 (the method id of `main`), push the shared code 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import COINS_BOUND, AnyCell, reference
 
@@ -17,25 +15,26 @@ CONDITION_CODE = 0x88708AD9
 CONDITION_BITS = 32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Conditional:
     """`terms` under shared `code`, which pays at most `maximum` nano. Equal conditionals have equal cells.
 
-    `depth` and `tail` are what the leaf that holds it hashes of its two references.
+    `depth` and `tail` are what the leaf that holds it hashes of its two references. Nobody writes to any of it.
     """
 
-    terms: AnyCell
-    code: AnyCell
-    maximum: int
-    depth: int = field(init=False, repr=False)
-    tail: bytes = field(init=False, repr=False)
+    __slots__ = ("code", "depth", "maximum", "tail", "terms")
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.maximum < COINS_BOUND:
-            raise InvalidMessage("channel.maximum", "a conditional pays between 0 and 2^120 nano", maximum=self.maximum)
-        (terms_depth, terms_hash), (code_depth, code_hash) = reference(self.terms), reference(self.code)
-        object.__setattr__(self, "depth", int.from_bytes(max(terms_depth, code_depth)) + 1)
-        object.__setattr__(self, "tail", terms_depth + code_depth + terms_hash + code_hash)
+    def __init__(self, terms: AnyCell, code: AnyCell, maximum: int) -> None:
+        if not 0 <= maximum < COINS_BOUND:
+            raise InvalidMessage("channel.maximum", "a conditional pays between 0 and 2^120 nano", maximum=maximum)
+        (terms_depth, terms_hash), (code_depth, code_hash) = reference(terms), reference(code)
+        self.terms = terms
+        self.code = code
+        self.maximum = maximum
+        self.depth: int = int.from_bytes(max(terms_depth, code_depth)) + 1
+        self.tail: bytes = terms_depth + code_depth + terms_hash + code_hash
+
+    def __repr__(self) -> str:
+        return f"<Conditional {self.terms_hash.hex()[:8]} at most {self.maximum}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Conditional) and self.tail == other.tail and self.maximum == other.maximum

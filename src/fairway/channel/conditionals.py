@@ -34,6 +34,13 @@ class Conditionals:
         except KeyError:
             raise Rejected("channel.key", "a key names one conditional", key=key) from None
 
+    def replace(self, key: int, conditional: Conditional) -> Conditionals:
+        """With another `conditional` under `key`; `Rejected` with `channel.key` where there is no such key."""
+        try:
+            return _over(trie.replace(self._root, _checked(key), conditional))
+        except KeyError:
+            raise Rejected("channel.key", "there is no conditional under this key", key=key) from None
+
     def drop(self, key: int) -> Conditionals:
         """Without `key`; `Rejected` with `channel.key` where there is no such key."""
         try:

@@ -7,7 +7,7 @@ and drops, and if A covers it against every half of B that A may still cite.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fairway.channel.account import Channel, Expected, check_covered, expected, newest_b
 from fairway.channel.conditionals import Conditional
@@ -172,4 +172,4 @@ def _check_drops(cited: Expected, live: Expected, drops: Drops) -> None:
 def _rebased(before: Expected, adds: Adds, drops: Drops) -> Expected:
     if not adds and not drops:
         return before
-    return replace(before, conditionals=before.conditionals.update(adds, drops))
+    return Expected(before.sent, before.conditionals.update(adds, drops), before.b, before.promised_b)

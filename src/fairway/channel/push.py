@@ -7,7 +7,7 @@ say; the user computes both himself and compares.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fairway.channel.account import Channel, Expected, check_covered, expected, newest_b, sent_b
 from fairway.channel.conditionals import Conditionals
@@ -109,6 +109,6 @@ def _judged(channel: Channel, half: Half, conditionals: Conditionals, wanted: Ex
     check_trading(channel.phase)
     if half.sent < sent_b(channel) or wanted.sent < expected(channel).sent:
         raise IllegalTransition("channel.sum_fell", "what a side has sent never falls", seqno=half.seqno)
-    judged = replace(wanted, b=half.body, promised_b=half.sent + conditionals.maximum())
+    judged = Expected(wanted.sent, wanted.conditionals, half.body, half.sent + conditionals.maximum())
     check_covered(channel, judged)
     return judged

@@ -16,7 +16,7 @@ from hashlib import sha256
 from fairway.channel.conditional import CONDITION_BITS, CONDITION_CODE, Conditional
 from fairway.ton.cells import Bits, Plain
 
-__all__ = ["KEY_BITS", "Fork", "Leaf", "Node", "find", "insert", "leaves", "remove"]
+__all__ = ["KEY_BITS", "Fork", "Leaf", "Node", "find", "insert", "leaves", "remove", "replace"]
 
 KEY_BITS = 32
 
@@ -121,6 +121,17 @@ def remove(node: Node | None, key: int) -> Node | None:
         return Fork(node.start, node.end, node.left, right) if right else node.left.moved(node.start)
     left = remove(node.left, key)
     return Fork(node.start, node.end, left, node.right) if left else node.right.moved(node.start)
+
+
+def replace(node: Node | None, key: int, conditional: Conditional) -> Node:
+    """The trie with another `conditional` under `key`; `KeyError` where the key is not in it."""
+    if isinstance(node, Fork):
+        if _bit(key, node.end):
+            return Fork(node.start, node.end, node.left, replace(node.right, key, conditional))
+        return Fork(node.start, node.end, replace(node.left, key, conditional), node.right)
+    if node is None or node.key != key:
+        raise KeyError(key)
+    return Leaf(node.start, key, conditional)
 
 
 def find(node: Node | None, key: int) -> Conditional | None:

@@ -365,11 +365,13 @@ class Account:
         )
         self.reserved += after.reserved - order.reserved
         self.orders[key] = after
-        self.a_conditionals = self.a_conditionals.drop(key)
-        self.b_conditionals = self.b_conditionals.drop(key)
         if after.left:
-            self._carry_order(after)
+            a, b = order_conditional(after, self.rules.cap(after.reserved), self.rules.codes.order)
+            self.a_conditionals = self.a_conditionals.replace(key, a)
+            self.b_conditionals = self.b_conditionals.replace(key, b)
         else:
+            self.a_conditionals = self.a_conditionals.drop(key)
+            self.b_conditionals = self.b_conditionals.drop(key)
             del self.orders[key]
 
     def _carry_order(self, order: LiveOrder) -> None:
@@ -395,8 +397,8 @@ class Account:
     def _carry_market(self, terms: MarketTerms) -> None:
         key = MARKET_KEYS + terms.market
         a, b = market_conditional(terms, self.rules.codes.market)
-        self.a_conditionals = self.a_conditionals.drop(key).add(key, a)
-        self.b_conditionals = self.b_conditionals.drop(key).add(key, b)
+        self.a_conditionals = self.a_conditionals.replace(key, a)
+        self.b_conditionals = self.b_conditionals.replace(key, b)
 
     def _market_terms(self, market: int, position: Position | None, at_ms: int) -> MarketTerms:
         contract, newest = self.rules.listing(market).contract, self.rounds[market]

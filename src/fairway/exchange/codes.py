@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fairway.ton.cells import Cell
+from fairway.ton.cells import Plain, plain
 from fairway.ton.contracts import condition_code, oracle_set
 
 __all__ = ["ConditionCodes", "condition_codes"]
@@ -14,12 +14,13 @@ __all__ = ["ConditionCodes", "condition_codes"]
 class ConditionCodes(NamedTuple):
     """Shared code by kind of condition."""
 
-    order: Cell
-    market: Cell
-    chain: Cell
+    order: Plain
+    market: Plain
+    chain: Plain
 
 
 def condition_codes(network: int, threshold: int, delay_ms: int, keys: Sequence[bytes]) -> ConditionCodes:
     """The codes of a venue: `threshold` of `keys` sign a round, and exits are priced `delay_ms` after they began."""
     oracle = oracle_set(network, threshold, delay_ms, keys)
-    return ConditionCodes(condition_code("order", oracle), condition_code("market", oracle), condition_code("chain"))
+    cells = condition_code("order", oracle), condition_code("market", oracle), condition_code("chain")
+    return ConditionCodes(*map(plain, cells))

@@ -7,6 +7,7 @@ its 16 bytes. `buy`/`long` say the side; sizes are lots, prices ticks, times mil
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -76,11 +77,17 @@ class OrderTerms(Terms, frozen=True):
 
     def cell(self) -> Plain:
         """The layout above."""
-        bits = Bits().uint(32, 0x4F524452).raw(self.channel_id).uint(32, self.key).uint(16, self.market)
-        bits.uint(1, self.inverse).uint(1, self.buy).uint(1, self.reduce_only).uint(8, self.kind)
-        bits.uint(48, self.lots).uint(32, self.limit_tick).uint(32, self.trigger_tick).uint(1, self.trigger_above)
-        bits.uint(64, self.unit).coins(self.reserve).uint(24, self.fee_ppm).uint(64, self.expires_ms)
-        return bits.uint(8, self.leverage).uint(64, self.round).uint(32, self.group).cell()
+        return _order_cell(self)
+
+
+@lru_cache(maxsize=1 << 12)
+def _order_cell(terms: OrderTerms) -> Plain:
+    """An order is named when it is judged, when it is taken and at each of its fills: one cell serves all."""
+    bits = Bits().uint(32, 0x4F524452).raw(terms.channel_id).uint(32, terms.key).uint(16, terms.market)
+    bits.uint(1, terms.inverse).uint(1, terms.buy).uint(1, terms.reduce_only).uint(8, terms.kind)
+    bits.uint(48, terms.lots).uint(32, terms.limit_tick).uint(32, terms.trigger_tick).uint(1, terms.trigger_above)
+    bits.uint(64, terms.unit).coins(terms.reserve).uint(24, terms.fee_ppm).uint(64, terms.expires_ms)
+    return bits.uint(8, terms.leverage).uint(64, terms.round).uint(32, terms.group).cell()
 
 
 class MarketTerms(Terms, frozen=True):

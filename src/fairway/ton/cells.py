@@ -28,6 +28,7 @@ __all__ = [
     "cell_hash",
     "check_end",
     "from_boc",
+    "plain",
     "reference",
     "to_boc",
     "to_cell",
@@ -149,6 +150,25 @@ def reference(cell: AnyCell) -> tuple[bytes, bytes]:
 def to_cell(cell: AnyCell) -> Cell:
     """`cell` in pytoniq-core's form."""
     return cell.to_cell() if isinstance(cell, Plain) else cell
+
+
+def plain(cell: AnyCell) -> Plain:
+    """`cell`, which must be ordinary down to its leaves, in our own form; else `InvalidMessage` (`cells.exotic`)."""
+    if isinstance(cell, Plain):
+        return cell
+    same = Plain(_tagged(cell), len(cell.bits), tuple(map(plain, cell.refs)))
+    if same.hash != cell.hash:
+        raise InvalidMessage("cells.exotic", "an exotic cell has no plain form")
+    return same
+
+
+def _tagged(cell: Cell) -> bytes:
+    """The bits of `cell` as bytes, with the completion tag where they end inside a byte."""
+    rest = -len(cell.bits) % 8
+    value = int.from_bytes(cell.bits.tobytes()) >> rest
+    if rest:
+        value = (value << 1 | 1) << rest - 1
+    return value.to_bytes((len(cell.bits) + 7) // 8)
 
 
 def to_boc(cell: AnyCell) -> bytes:
