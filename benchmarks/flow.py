@@ -1,7 +1,7 @@
 """A seeded history of a venue: the events that its users, its oracle and the chain sent, signatures and all.
 
 The engine is deterministic, so a history that was recorded once plays again byte for byte: through the engine alone,
-the loop and its journal, or the whole service. Everything happens at one moment of the clock, so it does not matter when.
+the loop and its journal, or the whole service. All of it happens at one moment of the clock, so it may be played at any.
 
     users join and are funded; the oracle speaks; then, each step, one of
     60 % a limit order, a third of them crossing    25 % a cancel    10 % both in one half    5 % a round of the oracle
@@ -163,7 +163,8 @@ class Recorder:
     def propose(self, channel_id: bytes, wishes: Sequence[Wish], drops: Sequence[int]) -> None:
         account, channel = self.engine.accounts[channel_id], self.engine.channels[channel_id]
         terms = [wish.terms(account.rules, channel_id, key) for key, wish in enumerate(wishes, account.next_key)]
-        half = machine.propose(channel, [(each.key, _promise(account.rules, each)) for each in terms], drops).half
+        adds = [(each.key, _promise(account.rules, each)) for each in terms]
+        half = machine.propose(channel, adds, drops, account.new_markets(terms)).half
         proposed = event.Proposed(
             at_ms=AT_MS,
             channel_id=channel_id,
