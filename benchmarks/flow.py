@@ -1,32 +1,30 @@
 """A seeded history of a venue: the events that its users, its oracle and the chain sent, signatures and all.
 
 The engine is deterministic, so a history that was recorded once plays again byte for byte: through the engine alone,
-the loop and its journal, or the whole service. All of it happens at one moment of the clock, so it may be played at any.
+the loop and its journal, or the whole service. All of it happens at one moment of the clock, so any may be played.
 
     users join and are funded; the oracle speaks; then, each step, one of
     60 % a limit order, a third of them crossing    25 % a cancel    10 % both in one half    5 % a round of the oracle
 
-A user signs what he was pushed with his next half, as a session does.
+A user signs what he was pushed with his next half, as a session does. A *quiet* history has no crossing orders and no
+rounds after the opening: what a user signs then depends on nobody else, so connections may race.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
-
-from msgspec import structs
 
 from fairway.channel import codec, machine
 from fairway.channel.conditional import Conditional
 from fairway.client.wish import Wish
 from fairway.crypto.keys import Signer, derive_seed
-from fairway.exchange import event
+from fairway.exchange import event, wire
 from fairway.exchange.conditions import order_conditional
 from fairway.exchange.engine import Engine
 from fairway.exchange.lifecycle import first_half
-from fairway.exchange.listing import Listing, default_listings
+from fairway.exchange.listing import Listing, parse_listings
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import OracleRound, OrderTerms
@@ -34,7 +32,7 @@ from fairway.service.keys import Keyring
 from fairway.ton.address import Address
 from fairway.units import TON
 
-__all__ = ["AT_MS", "KEYRING", "History", "listings", "record", "signer_a", "signer_b"]
+__all__ = ["AT_MS", "KEYRING", "History", "listings", "record", "request", "signer_a", "signer_b"]
 
 NETWORK = -3
 VAULT = "0:" + "11" * 32
@@ -42,6 +40,26 @@ AT_MS = 1_700_000_000_000
 DEPOSIT = 20_000 * TON
 MIDDLE = 51_500
 ORACLES = [Signer.of(derive_seed(b"flow", "oracle", bytes([place]))) for place in range(3)]
+MARKET = """
+[[market]]
+id = {number}
+symbol = "M{number}-TON"
+payoff = "linear"
+unit = 10_000
+min_lots = 1
+max_lots = 10_000_000
+lot_step = 1
+price_band = 100_000
+max_orders = 200
+maker_fee = 200
+taker_fee = 500
+liquidation_fee = 5_000
+tiers = [
+    {{ ceiling = "10000", initial = 50_000, maintenance = 25_000 }},
+    {{ ceiling = "100000", initial = 100_000, maintenance = 50_000 }},
+    {{ ceiling = "1000000", initial = 200_000, maintenance = 100_000 }},
+]
+"""
 LIVE = 40
 """Live orders a user leaves to himself; with more, each half drops one."""
 KEYRING = Keyring(bytes(range(32)))
@@ -62,6 +80,14 @@ class History(NamedTuple):
     live: int
 
 
+def request(happened: event.AnyEvent) -> bytes | None:
+    """The frame that a user sent for this to happen; None where no user did."""
+    if not isinstance(happened, event.Proposed):
+        return None
+    fields = {name: getattr(happened, name) for name in wire.Propose.__struct_fields__}
+    return wire.encode_request(wire.Propose(**fields))
+
+
 def signer_a(user: int) -> Signer:
     """The channel key of user number `user`."""
     return Signer.of(derive_seed(b"flow", "user", user.to_bytes(4)))
@@ -73,18 +99,15 @@ def signer_b(key_a: bytes) -> Signer:
 
 
 def listings(markets: int) -> list[Listing]:
-    """`markets` markets: the linear one of a new venue under other numbers and names. Data, no code."""
-    pattern = default_listings()[1]
-    return [
-        structs.replace(pattern, instrument=replace(pattern.instrument, market_id=number, symbol=f"M{number}-TON"))
-        for number in range(1, markets + 1)
-    ]
+    """`markets` markets, written and read as the TOML that an operator writes: a market is data."""
+    return parse_listings("".join(MARKET.format(number=number) for number in range(1, markets + 1)))
 
 
 class Recorder:
     """Everyone at once: the users, the oracle, the chain; and the engine that tells what each must sign."""
 
-    def __init__(self, users: int, markets: int, seed: int) -> None:
+    def __init__(self, users: int, markets: int, seed: int, *, quiet: bool) -> None:
+        self.quiet = quiet
         self.chance = random.Random(seed)
         self.engine = Engine()
         self.events: list[bytes] = []
@@ -143,7 +166,7 @@ class Recorder:
     def step(self) -> None:
         chance = self.chance
         market, what = chance.choice(list(self.rounds)), chance.random()
-        if what < 0.05:
+        if what < 0.05 and not self.quiet:
             self.middle[market] += chance.choice((-5, 0, 5))
             self.speak(market)
             return
@@ -155,7 +178,7 @@ class Recorder:
 
     def wish(self, market: int) -> Wish:
         chance = self.chance
-        buy, cross = chance.random() < 0.5, chance.random() < 0.33
+        buy, cross = chance.random() < 0.5, chance.random() < 0.33 and not self.quiet
         away = chance.randint(1, 200)
         price = self.middle[market] + (away // 10 if cross else -away) * (1 if buy else -1)
         return Wish(market, buy, chance.randint(1, 20), price, leverage=2)
@@ -204,9 +227,9 @@ def _promise(rules: Rules, terms: OrderTerms) -> Conditional:
     return order_conditional(order, 0, rules.codes.order)[0]
 
 
-def record(steps: int, *, users: int = 200, markets: int = 1, seed: int = 20_251) -> History:
+def record(steps: int, *, users: int = 200, markets: int = 1, seed: int = 20_251, quiet: bool = False) -> History:
     """The seeded history of `steps` events after the opening."""
-    recorder = Recorder(users, markets, seed)
+    recorder = Recorder(users, markets, seed, quiet=quiet)
     opening = len(recorder.events)
     for _ in range(steps):
         recorder.step()
