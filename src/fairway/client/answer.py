@@ -1,4 +1,4 @@
-"""What side A says to the contract when the service has begun to close alone. Pure: by what the chain shows.
+"""What side A says on chain when the service closes alone, and when a loss is shown. Pure: by what the chain shows.
 
 The user's own client and his watchtowers answer alike. They differ in what they may bring: the user signs, so his
 newest half goes with the newest of the service; a tower has no key, and brings the newest pair in which the user's half
@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.dispute import A, B, Dispute, answer, challenge, open_challenge
-from fairway.channel.machine import CHAIN_KEY
+from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.channel.whole import adopt
 from fairway.errors import Rejected
 from fairway.exchange.claims import KEY_BITS, Paper, Promised, claim
-from fairway.exchange.reading import read_expected
+from fairway.exchange.reading import is_flat, read_expected
+from fairway.ton.cells import Cell
 from fairway.ton.channel_view import BodyView, ChannelState, ChannelView
 from fairway.ton.merkle import entry_proof
+from fairway.ton.vault_messages import LossesView, SignedCell, answer_loss
 
-__all__ = ["Holding", "adoption_of", "challenge_of", "claim_of", "is_answerable"]
+__all__ = ["Holding", "adoption_of", "answer_of", "challenge_of", "claim_of", "is_answerable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,22 @@ def claim_of(view: ChannelView, held: Holding, paper: Paper) -> codec.Settle | N
         return claim(held.a.half.channel_id, Promised(held.promised, quarantine.b.seqno, by_a=False), paper)
     except Rejected:
         return None
+
+
+def answer_of(name: bytes, losses: LossesView, held: Holding) -> Cell | None:
+    """The vault's message by which less is lost of channel `name` than is announced; None where nothing held says so.
+
+    The newest half is the best there is: what is sent never falls, and what was open before is in what it sent.
+    """
+    notice, newest = losses.notice, held.b.half
+    if notice is None or newest.seqno <= notice.b_seqno:
+        return None
+    service = SignedCell(held.b.signature, newest.to_cell())
+    if not is_flat(held.promised):
+        first = min(key for key, _ in held.promised.items())
+        return answer_loss(name, service, held.promised.root_cell(), first if first < MARKET_KEYS else None)
+    left = max(0, notice.sent_a - newest.sent - losses.moved)
+    return answer_loss(name, service) if left < notice.nano else None
 
 
 def _body(shown: BodyView) -> Body:

@@ -18,6 +18,7 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.client.courier import Courier
 from fairway.client.keystore import Keystore
+from fairway.client.lookout import Lookout
 from fairway.client.onchain import OnChain
 from fairway.client.sentry import Post, Sentry
 from fairway.client.session import Notice, Session, Venue, now_ms
@@ -95,7 +96,7 @@ class User:
         self._told(notice)
 
     async def _stand_guard(self) -> None:
-        """From the grant on, answer a close that the service begins alone, even where its line is over for a lie."""
+        """From the grant on, answer the service's closes and losses that are shown, even where the line is over."""
         with suppress(FairwayError):
             await self.session.granted()
         side = self.session.side
@@ -110,11 +111,14 @@ class User:
             placed=lambda: side.replica.placed,
             adopting=side.adopting,
         )
-        couriers = [asyncio.create_task(courier.run(side)) for courier in self.couriers]
+        lookout = Lookout(self._chain, self.purse, self.onchain.vault)
+        lookout.stand_for(self.onchain.name, side.holding)
+        aids = [asyncio.create_task(courier.run(side)) for courier in self.couriers]
+        aids.append(asyncio.create_task(lookout.run()))
         try:
             await Sentry(self._chain, self.purse, post).run()
         finally:
-            for task in couriers:
+            for task in aids:
                 task.cancel()
 
     @property

@@ -13,6 +13,7 @@ from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.client.keystore import Keystore
+from fairway.client.lookout import Lookout, vault_name
 from fairway.client.rounds import check_shown
 from fairway.client.sentry import Post, Sentry, Statement, see
 from fairway.client.watchtower_store import TowerStore
@@ -52,6 +53,7 @@ class Watchtower:
         self._tell = tell
         self._charges = {charge.channel_id: charge for charge in store.charges()}
         self._fresh: asyncio.Queue[bytes] = asyncio.Queue()
+        self._lookouts: dict[str, Lookout] = {}
         for channel_id in self._charges:
             self._fresh.put_nowait(channel_id)
 
@@ -108,9 +110,14 @@ class Watchtower:
         """Stand for every channel that is kept, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._stand(await self._fresh.get()))
+                channel_id = await self._fresh.get()
+                vault = self._charges[channel_id].deposit.welcome.vault
+                if vault not in self._lookouts:
+                    self._lookouts[vault] = Lookout(self._chain, self.purse, vault, self._tell)
+                    tasks.create_task(self._lookouts[vault].run())
+                tasks.create_task(self._stand(channel_id, self._lookouts[vault]))
 
-    async def _stand(self, channel_id: bytes) -> None:
+    async def _stand(self, channel_id: bytes, lookout: Lookout) -> None:
         charge = self._charges[channel_id]
         name = channel_id.hex()[:8]
         post = Post(
@@ -122,7 +129,9 @@ class Watchtower:
             rounds=lambda: self._rounds(charge.deposit.welcome),
             receipts=lambda: self._charges[channel_id].deposit.receipts,
         )
+        lookout.stand_for(vault_name(charge.address), post.holding)
         await Sentry(self._chain, self.purse, post, lambda words: self._tell(f"channel {name}: {words}")).run()
+        lookout.leave(vault_name(charge.address))
         del self._charges[channel_id]
         self._store.forget(channel_id)
         self._tell(f"channel {name}: has paid out")

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
-from fairway.channel.machine import CHAIN_KEY
+from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.exchange.terms import MarketTerms, OrderTerms
 from fairway.exchange.valuation import Totals
 from fairway.ton.cells import Slice, to_cell
 
-__all__ = ["Standing", "read_expected", "read_market", "read_order"]
+__all__ = ["Standing", "is_flat", "read_expected", "read_market", "read_order"]
 
 ORDER_REST = 0x4F524453
 
@@ -64,6 +64,12 @@ def read_expected(promised: Conditionals) -> tuple[int, bytes]:
     fields = to_cell(chain.terms).begin_parse()
     fields.skip_bits(32 + 256)
     return fields.load_coins() or 0, fields.load_bytes(32)
+
+
+def is_flat(promised: Conditionals) -> bool:
+    """Whether a half that promises this owes nothing beyond what it has sent: no order, and nothing held anywhere."""
+    markets = [(key, each) for key, each in promised.items() if key != CHAIN_KEY]
+    return all(key >= MARKET_KEYS and not read_market(each).lots for key, each in markets)
 
 
 def _order(fields: Slice) -> OrderTerms:

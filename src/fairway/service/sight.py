@@ -8,7 +8,7 @@ from fairway.chain.interface import Chain, Message, Transaction
 from fairway.channel.state import Body
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import from_boc
-from fairway.ton.vault_messages import TWO_HALVES
+from fairway.ton.vault_messages import TWO_HALVES, named_channel
 
 __all__ = [
     "ChannelSight",
@@ -109,11 +109,7 @@ def judged_channel(transaction: Transaction) -> bytes | None:
     incoming = transaction.incoming
     if transaction.aborted or incoming is None:
         return None
-    fields = from_boc(incoming.body).begin_parse()
-    if fields.remaining_bits < 352 or fields.load_uint(32) not in JUDGEMENTS:
-        return None
-    fields.load_uint(64)
-    return bytes(fields.load_bytes(32))
+    return named_channel(incoming.body, JUDGEMENTS)
 
 
 def punished_match(transaction: Transaction) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Cell
-from fairway.ton.merkle import whole_proof
+from fairway.ton.merkle import entry_proof, whole_proof
 from fairway.ton.vault_evidence import (
     Acknowledgement,
     FillEvidence,
@@ -24,7 +24,9 @@ from fairway.ton.vault_views import (
     BooksView,
     LienView,
     LossesView,
+    NoticeView,
     PoolView,
+    named_channel,
     read_account,
     read_books,
     read_losses,
@@ -35,6 +37,8 @@ __all__ = [
     "EVIDENCE_VALUE",
     "OPEN_VALUE",
     "REOPEN_VALUE",
+    "SHOW_LOSS",
+    "SLASH",
     "TWO_HALVES",
     "WORD_VALUE",
     "WRAP_VALUE",
@@ -45,6 +49,7 @@ __all__ = [
     "FillEvidence",
     "LienView",
     "LossesView",
+    "NoticeView",
     "PoolView",
     "Promise",
     "Rules",
@@ -55,6 +60,7 @@ __all__ = [
     "answer_loss",
     "consent",
     "lend",
+    "named_channel",
     "open_channel",
     "pay_claims",
     "pool_value",
@@ -84,14 +90,10 @@ __all__ = [
 _OPEN, _WRAP, _REOPEN = 0x4F50454E, 0x57524150, 0x52454F50
 _POST_BOND, _LEND, _REPAY, _RETURN_BOND, _PAY_CLAIMS = 0x424F4E44, 0x4C454E44, 0x52455059, 0x52455442, 0x50415943
 _WITHDRAW, _POST_VALUE, _POOL_VALUE = 0x57544844, 0x504F5354, 0x504F4F4C
-_PUNISH_FILL, _PUNISH_LIQUIDATION, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x4142534F
-_PUNISH_TWO_HALVES, _SLASH, _SHOW_LOSS, _ANSWER_LOSS, _TAKE_LOSS = (
-    0x504E5448,
-    0x534C5348,
-    0x4C4F5353,
-    0x414E5357,
-    0x54414B45,
-)
+_PUNISH_FILL, _PUNISH_LIQUIDATION, _PUNISH_TWO_HALVES, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x504E5448, 0x4142534F
+_ANSWER_LOSS, _TAKE_LOSS = 0x414E5357, 0x54414B45
+SHOW_LOSS, SLASH = 0x4C4F5353, 0x534C5348
+"""The words by which others learn that a loss is announced, and that the bond has paid for a lie."""
 
 OPEN_VALUE = 100_000_000
 """Nano to attach to `open_channel`: half is rent for ever, the rest comes back."""
@@ -192,7 +194,7 @@ def punish_two_halves(channel: bytes, first: SignedCell, second: SignedCell, que
 
 def slash_two_halves(channel: bytes, first: SignedCell, second: SignedCell, query_id: int = 0) -> Cell:
     """Has the bond pay: the service signed two halves under one seqno. Anyone may send it."""
-    return _word(_SLASH, query_id).store_bytes(channel).store_ref(two_halves(first, second)).end_cell()
+    return _word(SLASH, query_id).store_bytes(channel).store_ref(two_halves(first, second)).end_cell()
 
 
 def slash_late_receipt(
@@ -200,7 +202,7 @@ def slash_late_receipt(
 ) -> Cell:
     """Has the bond pay: the service acknowledged an order and its cancel, and filled it in a later half."""
     lie = late_receipt(placed, dropped, receipt)
-    return _word(_SLASH, query_id).store_bytes(channel).store_ref(lie).end_cell()
+    return _word(SLASH, query_id).store_bytes(channel).store_ref(lie).end_cell()
 
 
 def show_loss(
@@ -209,13 +211,20 @@ def show_loss(
     """Announces the loss of a pair: `user` cites `service`, whose `conditionals` hold at most the settlement chain."""
     evidence = Builder().store_ref(user.to_cell()).store_ref(service.to_cell())
     evidence.store_maybe_ref(whole_proof(conditionals) if conditionals else None)
-    return _word(_SHOW_LOSS, query_id).store_bytes(channel).store_ref(evidence.end_cell()).end_cell()
+    return _word(SHOW_LOSS, query_id).store_bytes(channel).store_ref(evidence.end_cell()).end_cell()
 
 
-def answer_loss(channel: bytes, service: SignedCell, conditionals: Cell | None = None, query_id: int = 0) -> Cell:
-    """Answers with a later half of the service: it sent more since, or its `conditionals` promise something."""
-    evidence = Builder().store_ref(service.to_cell())
-    evidence.store_maybe_ref(whole_proof(conditionals) if conditionals else None)
+def answer_loss(
+    channel: bytes, service: SignedCell, conditionals: Cell | None = None, key: int | None = None, query_id: int = 0
+) -> Cell:
+    """Answers with a later half of the service: it sent more since, or its `conditionals` promise something.
+
+    Where the first of them, under `key`, is an order, it alone is shown.
+    """
+    evidence, proof = Builder().store_ref(service.to_cell()), None
+    if conditionals is not None:
+        proof = whole_proof(conditionals) if key is None else entry_proof(conditionals, 32, key)
+    evidence.store_maybe_ref(proof)
     return _word(_ANSWER_LOSS, query_id).store_bytes(channel).store_ref(evidence.end_cell()).end_cell()
 
 

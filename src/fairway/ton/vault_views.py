@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytoniq_core import HashMap
 
@@ -16,12 +17,17 @@ __all__ = [
     "BooksView",
     "LienView",
     "LossesView",
+    "NoticeView",
     "PoolView",
+    "named_channel",
     "read_account",
     "read_books",
     "read_losses",
     "read_pool",
 ]
+
+NAMED = 32 + 64 + 256
+"""Word, number of the query, channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +86,29 @@ class PoolView:
     exits: tuple[tuple[Address, int], ...]
 
 
+class NoticeView(NamedTuple):
+    """An announced loss: it moves at `due_s` unless a half of the service later than `b_seqno` answers.
+
+    `sent_a` is what the user had sent when he cited that half.
+    """
+
+    nano: int
+    b_seqno: int
+    due_s: int
+    sent_a: int
+
+
 @dataclass(frozen=True, slots=True)
 class LossesView:
     """`get_losses`: of one channel, the losses moved, the service's half that answered last, and what is announced.
 
-    `notice` is (nano, the seqno of the service's half that the user cited, due at in seconds).
+    `slashed` are the seqnos under which the service is proven to have signed two things for one.
     """
 
     moved: int
     seen: int
-    notice: tuple[int, int, int] | None
+    notice: NoticeView | None
+    slashed: frozenset[int] = frozenset()
 
 
 def read_books(stack: Sequence[object]) -> BooksView:
@@ -106,8 +125,9 @@ def read_pool(stack: Sequence[object]) -> PoolView:
 
 def read_losses(stack: Sequence[object]) -> LossesView:
     """What `get_losses` left."""
-    moved, seen, nano, b_seqno, due_s = map(_integer, stack)
-    return LossesView(moved, seen, (nano, b_seqno, due_s) if nano else None)
+    moved, seen, nano, *rest = map(_integer, stack[:6])
+    slashed = frozenset(_dictionary(stack[6], 64))
+    return LossesView(moved, seen, NoticeView(nano, *rest) if nano else None, slashed)
 
 
 def read_account(stack: Sequence[object]) -> AccountView | None:
@@ -129,6 +149,15 @@ def read_account(stack: Sequence[object]) -> AccountView | None:
         liens=lien,
         reopening=(_integer(following).to_bytes(32), _integer(payout)) if following else None,
     )
+
+
+def named_channel(body: bytes, words: frozenset[int]) -> bytes | None:
+    """The channel (its address's hash) that a message to the vault names, if it is one of `words`; else None."""
+    fields = from_boc(body).begin_parse()
+    if fields.remaining_bits < NAMED or fields.load_uint(32) not in words:
+        return None
+    fields.load_uint(64)
+    return bytes(fields.load_bytes(32))
 
 
 def _claims(value: object) -> tuple[tuple[Address, int], ...]:
