@@ -10,7 +10,7 @@ import sys
 import typer
 
 from fairway import __version__
-from fairway.cli import chain, venue, wallet, zkvm
+from fairway.cli import chain, oracle, venue, wallet, zkvm
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
 from fairway.cli.deposit import deposit
@@ -38,6 +38,7 @@ app.command("audit")(audit_folder)
 app.command("exit")(leave)
 app.command()(watch)
 app.add_typer(chain.app)
+app.add_typer(oracle.app)
 app.add_typer(venue.app)
 app.add_typer(wallet.app)
 app.add_typer(zkvm.app)

@@ -48,6 +48,10 @@ class Oracle:
         self._markets = {market: _Market(contract) for market, contract in contracts.items()}
         self._quorum = quorum
 
+    def resume(self, newest: OracleRound) -> None:
+        """Go on after `newest`, as if it had been made here."""
+        self._markets[newest.market].newest = newest
+
     def observe(self, market: int, source: str, price: int, at_ms: int) -> None:
         """A source quotes `price` ticks."""
         self._markets[market].sources[source] = price, at_ms
