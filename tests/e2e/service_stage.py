@@ -42,7 +42,7 @@ def found(folder: Path) -> Path:
     (folder / "venue.toml").write_text(
         f'network = {NETWORK}\nvault = "{VAULT}"\noracle_keys = {oracle_keys}\noracle_threshold = 2\n'
         'ratio = 10\nfine = "0.5"\nstorage_fee = "0.25"\nquarantine_s = 3600\nsettling_s = 3600\n'
-        'patience_s = 600\npool_seed = "100000"\ninsurance_seed = "1000"\n'
+        'patience_s = 600\nstale_s = 0\npool_seed = "100000"\ninsurance_seed = "1000"\n'
     )
     return folder
 

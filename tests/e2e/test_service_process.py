@@ -9,9 +9,11 @@ import stat
 
 import pytest
 from service_stage import MARK, MARKET, NETWORK, SYMBOL, WITHIN_S, Process, found, posted, prepared, priced
+from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from fairway.cli.app import app
 from fairway.client.wish import Wish
 from fairway.exchange import wire
 from fairway.exchange.hello import hello_digest
@@ -24,6 +26,22 @@ def service(tmp_path_factory):
     process = Process(found(tmp_path_factory.mktemp("venue")))
     yield process
     process.kill()
+
+
+def test_the_operator_halts_and_opens_the_venue_from_the_command_line(tmp_path):
+    folder = found(tmp_path / "venue")
+    process = Process(folder)
+    try:
+        for mode, status in (("halted", "HALTED"), ("open", "OPEN")):
+            process.post("/v1/oracle/round", posted(priced({"halted": 1, "open": 2}[mode])))
+            words = ["venue", "switch", mode, "--dir", folder, "--url", process.ready["url"], "--reason", "a drill"]
+            outcome = CliRunner().invoke(app, [str(word) for word in words])
+            assert outcome.exit_code == 0, outcome.output
+            assert process.get("/v1/exchangeInfo")[1]["symbols"][1]["status"] == status
+        bad = [*words[:2], "ajar", *words[3:]]
+        assert CliRunner().invoke(app, [str(word) for word in bad]).exit_code != 0
+    finally:
+        process.kill()
 
 
 def test_rest_answers_in_the_shapes_bots_expect(service):

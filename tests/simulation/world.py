@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+import msgspec
+
 from fairway.channel import codec
 from fairway.channel.machine import newest_b
 from fairway.channel.state import Body, Half
@@ -17,14 +19,17 @@ from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event, wire
 from fairway.exchange.engine import Engine
+from fairway.exchange.inspection import inspect_account
 from fairway.exchange.lifecycle import first_half
 from fairway.exchange.listing import default_listings
+from fairway.exchange.switch import switch_digest
 from fairway.exchange.terms import OracleRound, OrderTerms
 from fairway.ton.address import Address
 from fairway.units import TON
 
 NETWORK = -3
 VAULT = "0:" + "11" * 32
+OPERATOR = keys.derive_seed(b"world", "operator")
 ORACLES = [keys.derive_seed(b"world", "oracle", bytes([place])) for place in range(3)]
 START = {1: 52_000, 2: 51_500}
 
@@ -43,7 +48,7 @@ class User:
 class World:
     """Everything that happens goes through `put`, which applies, performs and checks."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, **founding: object) -> None:
         self.random = random.Random(seed)
         self.engine = Engine()
         self.now_ms = 1_700_000_000_000
@@ -51,25 +56,25 @@ class World:
         self.journal: list[bytes] = []
         self.effects: list[effect.AnyEffect] = []
         self.rounds = dict.fromkeys(START, 0)
-        self.put(
-            event.Founded(
-                at_ms=self.now_ms,
-                network=NETWORK,
-                vault=VAULT,
-                oracle_keys=[keys.public_key(seed) for seed in ORACLES],
-                oracle_threshold=2,
-                listings=default_listings(),
-                ratio=10,
-                fine=TON // 2,
-                storage_fee=TON // 4,
-                quarantine_s=3600,
-                settling_s=3600,
-                patience_ms=5_000,
-                pool_seed=100_000 * TON,
-                insurance_seed=1_000 * TON,
-                secret=bytes(range(32)),
-            )
+        founded = event.Founded(
+            at_ms=self.now_ms,
+            network=NETWORK,
+            vault=VAULT,
+            oracle_keys=[keys.public_key(seed) for seed in ORACLES],
+            oracle_threshold=2,
+            listings=default_listings(),
+            ratio=10,
+            fine=TON // 2,
+            storage_fee=TON // 4,
+            quarantine_s=3600,
+            settling_s=3600,
+            patience_ms=5_000,
+            pool_seed=100_000 * TON,
+            insurance_seed=1_000 * TON,
+            secret=bytes(range(32)),
+            operator_key=keys.public_key(OPERATOR),
         )
+        self.put(msgspec.structs.replace(founded, **founding))
 
     # Events in, effects out
 
@@ -77,6 +82,8 @@ class World:
         self.engine.authenticate(happened)
         effects = self.engine.apply(happened)
         self.engine.venue.check()
+        for channel_id in self.engine.accounts:
+            inspect_account(self.engine.venue, channel_id)
         self.journal.append(event.encode(happened))
         self.effects += effects
         if isinstance(happened, event.Priced):
@@ -151,6 +158,7 @@ class World:
             founded.listings,
             founded.oracle_keys,
             2,
+            stale_ms=founded.stale_ms,
         )
         opened = wire.Open(channel_id, key_a, salt, VAULT, signature)
         self.users[channel_id] = User(seed, Replica(welcome, opened))
@@ -289,6 +297,15 @@ class World:
                 signatures=signatures,
             )
         )
+
+    def switch(self, mode: int, market: int | None = None, number: int = 0, seed: bytes = OPERATOR) -> None:
+        """Somebody with the key of `seed`, the operator if not said, throws a switch."""
+        number = number or self.engine.venue.switches.number + 1
+        thrown = event.Switched(
+            at_ms=self.now_ms, market=market, mode=mode, number=number, reason="a test", signature=bytes(64)
+        )
+        signature = keys.sign(seed, switch_digest(NETWORK, VAULT, thrown))
+        self.put(msgspec.structs.replace(thrown, signature=signature))
 
     def replayed(self) -> Engine:
         """A fresh engine that has read the journal."""

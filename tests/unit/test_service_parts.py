@@ -32,6 +32,7 @@ storage_fee = "0.25"
 quarantine_s = 3600
 settling_s = 3600
 patience_s = 600
+stale_s = 60
 pool_seed = "1000"
 insurance_seed = "100"
 """

@@ -18,8 +18,10 @@ from fairway.cli.inputs import (
     network_id,
     read_passphrase,
 )
+from fairway.client.operator import throw
 from fairway.crypto.keys import check_public_key
 from fairway.errors import Rejected
+from fairway.exchange.switch import Mode
 from fairway.service.deploy import Charter
 from fairway.service.deploy import deploy as deploy_venue
 from fairway.service.keys import Keyring
@@ -64,6 +66,7 @@ def deploy(
     quarantine_s: Annotated[int, typer.Option(min=60, help="How long a submitted state may be answered.")] = 3600,
     settling_s: Annotated[int, typer.Option(min=60, help="How long conditionals may be settled after that.")] = 3600,
     patience_s: Annotated[int, typer.Option(min=1, help="How long a taker may leave a fill unsigned.")] = 600,
+    stale_s: Annotated[int, typer.Option(min=0, help="How old a round may be; 0: any age.")] = 60,
 ) -> None:
     """Deploy the vault from the operator's wallet, put bond and seeds into it, and write DIR/venue.toml.
 
@@ -76,6 +79,7 @@ def deploy(
         [_oracle(key) for key in oracle_key],
         _threshold(oracle_threshold, oracle_key),
         patience_s=patience_s,
+        stale_s=stale_s,
         quarantine_s=quarantine_s,
         settling_s=settling_s,
         bond=parse_ton(bond),
@@ -84,6 +88,23 @@ def deploy(
     )
     keyring = Keyring.open(folder, read_passphrase(passphrase_file))
     typer.echo(f"vault {asyncio.run(_deployed(at, keyring, charter, folder))}")
+
+
+@app.command()
+def switch(
+    folder: Folder,
+    url: Annotated[str, typer.Option(help="The running service.")],
+    mode: Annotated[str, typer.Argument(help="open, reduce_only or halted.")],
+    reason: Annotated[str, typer.Option(help="Stands in the journal.")],
+    market: Annotated[int | None, typer.Option(help="The market's number; without it the whole venue.")] = None,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Open, restrict or halt a market or the venue, by a word signed with the root seed's key for switches."""
+    if mode.upper() not in Mode.__members__:
+        raise Rejected("switch.mode", "a mode is open, reduce_only or halted", mode=mode[:20])
+    keyring = Keyring.open(folder, read_passphrase(passphrase_file))
+    thrown = throw(url, keyring.switches(), Mode[mode.upper()], reason, market)
+    typer.echo(f"{mode.lower()}, number {thrown}")
 
 
 async def _deployed(at: ChainAt, keyring: Keyring, charter: Charter, folder: Path) -> str:

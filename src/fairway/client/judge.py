@@ -128,6 +128,8 @@ class Judge:
         if not account.is_distressed(market):
             raise _lie("judge.liquidation", "the signed round does not justify a liquidation", market=market)
         newest, position = account.rounds[market], account.positions[market].position
+        if account.rules.is_stale(newest, change.at_ms):
+            raise _lie("judge.stale", "a liquidation stands on a round that was too old", round=newest.round)
         most = partial_lots(account.rules.listing(market).contract, position, newest.mark, newest.funding)
         if change.lots > most:
             raise _lie("judge.step", "a liquidation closed more than it had to", lots=change.lots, most=most)

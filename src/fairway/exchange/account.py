@@ -171,6 +171,8 @@ class Account:
             tier = tier_at(contract, notional(contract, whole, terms.limit_tick))
             if terms.leverage * tier.initial > MILLION:
                 raise Rejected("order.leverage", "a position of this size allows less leverage", lots=whole)
+            if 0 < (most := self.rules.listing(terms.market).caps.position) < whole:
+                raise Rejected("order.position_cap", "one user holds no more in this market", lots=whole, limit=most)
 
     def _reachable(self, side: tuple[int, bool], drops: set[int]) -> int:
         """The lots of one side of a market that are held, or would be by live orders."""

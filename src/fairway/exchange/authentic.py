@@ -7,10 +7,11 @@ from fairway.channel.machine import newest_b
 from fairway.channel.state import SignedHalf
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
-from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Priced, Proposed
+from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Priced, Proposed, Switched
 from fairway.exchange.lifecycle import first_half
 from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.proposals import half_of
+from fairway.exchange.switch import switch_digest
 from fairway.exchange.venue import Venue
 from fairway.ton.address import Address
 from fairway.ton.cells import from_boc
@@ -49,6 +50,8 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
             keys.verify(channel.key_a, close.digest(), event.signature)
         case Outrun():
             _outrun(venue, event)
+        case Switched():
+            _switched(venue, event)
         case _:
             pass
 
@@ -60,6 +63,13 @@ def _outrun(venue: Venue, event: Outrun) -> None:
     shown.verify(channel.key_b)
     if shown.half.seqno <= newest_b(channel):
         raise Rejected("channel.known", "the service knows halves as new as this one", newest=newest_b(channel))
+
+
+def _switched(venue: Venue, event: Switched) -> None:
+    founded = venue.founded
+    if not founded.operator_key:
+        raise Rejected("switch.key", "this venue was founded without a key for switches")
+    keys.verify(founded.operator_key, switch_digest(founded.network, founded.vault, event), event.signature)
 
 
 def _opened(venue: Venue, event: Opened) -> None:

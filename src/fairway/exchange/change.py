@@ -32,7 +32,10 @@ class Accepted(Change, frozen=True, tag="accepted"):
 
 
 class Dropped(Change, frozen=True, tag="dropped"):
-    """The order left the book: `reason` is one of cancelled, expired, unfilled, self_trade, liquidated, disputed."""
+    """The order left the book.
+
+    `reason` is one of cancelled, expired, unfilled, self_trade, liquidated, disputed, open_interest (the market's cap).
+    """
 
     key: int
     reason: str

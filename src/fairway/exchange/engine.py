@@ -34,6 +34,7 @@ from fairway.exchange.event import (
     Proposed,
     Proved,
     RateSet,
+    Switched,
 )
 from fairway.exchange.ledger import HOUSE
 from fairway.exchange.pricing import price
@@ -141,6 +142,8 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
             lifecycle.close(venue, turn, event)
         case BondPosted():
             lifecycle.post_bond(venue, turn, event)
+        case Switched():
+            venue.throw(event)
         case Proved():
             venue.prove(event.txid)
         case EpochProved():

@@ -27,6 +27,7 @@ __all__ = [
     "Proposed",
     "Proved",
     "RateSet",
+    "Switched",
     "decode",
     "encode",
 ]
@@ -43,7 +44,8 @@ class Founded(Event, frozen=True, tag="founded"):
 
     `secret` seeds every blinding of the pool: the journal is confidential.
     Every channel's contract has this `fine`, `storage_fee`, `quarantine_s` and `settling_s`.
-    A taker who has not signed his fill after `patience_ms` is punished by the vault until he does.
+    A taker who has not signed his fill after `patience_ms` is punished by the vault until he does. A market whose
+    newest round is older than `stale_ms` reduces only (0: never). `operator_key` signs the switches (empty: nobody).
     """
 
     network: int
@@ -60,6 +62,8 @@ class Founded(Event, frozen=True, tag="founded"):
     pool_seed: int
     insurance_seed: int
     secret: bytes
+    stale_ms: int = 0
+    operator_key: bytes = b""
 
 
 class Opened(Event, frozen=True, tag="opened"):
@@ -176,6 +180,16 @@ class BondPosted(Event, frozen=True, tag="bond_posted"):
     transaction: bytes
 
 
+class Switched(Event, frozen=True, tag="switched"):
+    """The operator set the mode of `market`, or with None of the whole venue; `number` counts up, `reason` is his."""
+
+    market: int | None
+    mode: int
+    number: int
+    reason: str
+    signature: bytes
+
+
 class Proved(Event, frozen=True, tag="proved"):
     """A prover finished the R1CS proof of settlement `txid`; it was verified before it was journaled."""
 
@@ -203,6 +217,7 @@ AnyEvent = (
     | RateSet
     | Closed
     | BondPosted
+    | Switched
     | Proved
     | EpochProved
 )

@@ -10,9 +10,16 @@ import msgspec
 from fairway.errors import FairwayError, Rejected
 from fairway.market.instrument import Instrument
 from fairway.risk.contract import Contract, Payoff, brackets
-from fairway.units import Lot, Ppm, parse_ton
+from fairway.units import LOT_BOUND, Lot, Ppm, parse_ton
 
-__all__ = ["Listing", "default_listings", "parse_listings"]
+__all__ = ["Caps", "Listing", "default_listings", "parse_listings"]
+
+
+class Caps(msgspec.Struct, frozen=True, array_like=True):
+    """How many lots one user may hold in a market, and all who are long together; 0: no cap."""
+
+    position: int = 0
+    interest: int = 0
 
 
 class Listing(msgspec.Struct, frozen=True, array_like=True):
@@ -20,6 +27,7 @@ class Listing(msgspec.Struct, frozen=True, array_like=True):
 
     instrument: Instrument
     contract: Contract
+    caps: Caps = Caps()
 
     @property
     def market(self) -> int:
@@ -47,6 +55,8 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
     taker_fee: int
     liquidation_fee: int
     tiers: list[_Tier]
+    max_position: int = 0
+    max_open_interest: int = 0
 
     def listing(self) -> Listing:
         rules = Instrument(
@@ -61,7 +71,10 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
         tiers = brackets((parse_ton(tier.ceiling), tier.initial, tier.maintenance) for tier in self.tiers)
         payoff = Payoff[self.payoff.upper()]
         fees = Ppm(self.maker_fee), Ppm(self.taker_fee), Ppm(self.liquidation_fee)
-        return Listing(rules, Contract(payoff, self.unit, tiers, *fees))
+        if not 0 <= self.max_position < LOT_BOUND > self.max_open_interest >= 0:
+            raise Rejected("market.caps", "a cap lies outside its bounds", symbol=self.symbol)
+        caps = Caps(self.max_position, self.max_open_interest)
+        return Listing(rules, Contract(payoff, self.unit, tiers, *fees), caps)
 
 
 class _Markets(msgspec.Struct, forbid_unknown_fields=True):

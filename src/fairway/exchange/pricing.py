@@ -9,6 +9,7 @@ from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.distress import force_out, liquidate_distressed
 from fairway.exchange.effect import PunishDodge, PunishFill
 from fairway.exchange.event import Priced
+from fairway.exchange.switch import Mode
 from fairway.exchange.terms import OracleRound
 from fairway.exchange.trading import drop, fire_triggers
 from fairway.exchange.turn import Turn
@@ -48,19 +49,25 @@ def check_round(newest: OracleRound | None, signed: OracleRound) -> None:
 
 
 def price(venue: Venue, turn: Turn, event: Priced) -> None:
-    """Take the round, then: expiries, triggers, the end of disputes, liquidations, and debts that were not signed."""
+    """Take the round, then: expiries, triggers, the end of disputes, liquidations, and debts that were not signed.
+
+    Neither trigger nor liquidation rests on a round that comes too late, or happens in a halted market.
+    """
     venue.rules.listing(event.market)
     signed = round_of(venue.rules.network, event)
     check_round(venue.rounds.get(event.market), signed)
     before = venue.priced.get(event.market)
     venue.rounds[event.market], venue.priced[event.market] = signed, event
     _expire(venue, turn, event.market)
-    fire_triggers(venue, turn, event.market)
+    mode, is_fresh = venue.mode(event.market, turn.at_ms), not venue.is_stale(event.market, turn.at_ms)
+    if is_fresh and mode is not Mode.HALTED:
+        fire_triggers(venue, turn, event.market)
     for channel_id, exit_ms in venue.disputes.items():
         if signed.at_ms >= exit_ms and event.market in venue.accounts[channel_id].positions:
             force_out(venue, turn, channel_id, event.market)
     venue.note_touches(signed)
-    liquidate_distressed(venue, turn, event.market)
+    if is_fresh and mode is not Mode.HALTED:
+        liquidate_distressed(venue, turn, event.market)
     _call_debts(venue, turn, before, event)
 
 

@@ -76,6 +76,7 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     account.check_orders(event.orders, event.drops, turn.at_ms)
     for terms in event.orders:
         _check_price(venue, terms)
+        venue.check_mode(terms.market, turn.at_ms, reduce_only=terms.reduce_only)
     adds = [(terms.key, _promise(account, terms)) for terms in event.orders]
     implied = account.new_markets(event.orders)
     accepted = check_proposal(channel, half, event.signature, adds, event.drops, implied=implied, verify=_verified)

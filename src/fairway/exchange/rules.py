@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from fairway.errors import Rejected
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
-from fairway.exchange.terms import Kind, MarketTerms, OrderTerms
+from fairway.exchange.terms import Kind, MarketTerms, OracleRound, OrderTerms
 from fairway.market.instrument import check_price, check_size
 from fairway.risk.contract import Payoff, fee
 from fairway.risk.margin import initial_requirement
@@ -54,6 +54,10 @@ class Founding(Protocol):
         """How long a taker may leave a fill unsigned, and how long after a dispute's start prices are taken."""
 
     @property
+    def stale_ms(self) -> int:
+        """How old a round may be that orders and liquidations rest on; 0: any."""
+
+    @property
     def listings(self) -> list[Listing]:
         """The markets."""
 
@@ -69,12 +73,13 @@ class Founding(Protocol):
 class Rules:
     """What both sides of every channel know before the first order; `codes` is what its conditionals jump to."""
 
-    __slots__ = ("codes", "fine", "listings", "network", "ratio")
+    __slots__ = ("codes", "fine", "listings", "network", "ratio", "stale_ms")
 
     def __init__(self, founding: Founding) -> None:
         self.network = founding.network
         self.ratio = founding.ratio
         self.fine = founding.fine
+        self.stale_ms = founding.stale_ms
         self.listings = {listing.market: listing for listing in founding.listings}
         keys, threshold = founding.oracle_keys, founding.oracle_threshold
         self.codes = condition_codes(founding.network, threshold, founding.patience_ms, keys)
@@ -85,6 +90,10 @@ class Rules:
         if listing is None:
             raise Rejected("market.unknown", "there is no such market", market=market)
         return listing
+
+    def is_stale(self, newest: OracleRound, at_ms: int) -> bool:
+        """Whether `newest` says nothing of the prices at `at_ms`: too old, or as far from the future."""
+        return 0 < self.stale_ms < abs(at_ms - newest.at_ms)
 
     def requirement(self, market: int, *, reduce_only: bool, lots: int, limit: int, leverage: int) -> Requirement:
         """What an order of `lots` at worst at `limit` with `leverage` must reserve."""

@@ -108,6 +108,11 @@ class Settling:
         self.count += 1
         return settlement, published
 
+    def held(self, channel_id: bytes, market: int) -> tuple[int, int] | None:
+        """The lots and margin of an open position's note; None where there is none."""
+        held = self._notes.get((channel_id, market))
+        return (held.note.lots.value, held.note.margin.value) if held else None
+
     def _terms(self, close: Close, note: Note) -> Terms:
         contract, cause = self._rules.listing(close.market).contract, CAUSES[close.reason]
         liquidated = cause is Cause.LIQUIDATION

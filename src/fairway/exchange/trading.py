@@ -41,6 +41,9 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
     wish = Order(
         order_id_of(channel_id, key), owner_of(channel_id), terms.buy, lots, terms.limit_tick, FORCES[Kind(terms.kind)]
     )
+    if not _has_room(venue, channel_id, order):
+        drop(venue, turn, channel_id, key, "open_interest")
+        return
     if not lots or _is_refused(venue, turn, terms.market, wish):
         drop(venue, turn, channel_id, key, "unfilled")
         return
@@ -52,6 +55,19 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         book.rest(wish.order_id, wish.owner, buy=terms.buy, lots=left, price=terms.limit_tick)
     else:
         drop(venue, turn, channel_id, key, "unfilled")
+
+
+def _has_room(venue: Venue, channel_id: bytes, order: LiveOrder) -> bool:
+    """Whether the market's open interest stays under its cap whatever the arriving order opens.
+
+    Interest only grows where a taker opens, so a resting order needs no second look.
+    """
+    terms = order.terms
+    most = venue.rules.listing(terms.market).caps.interest
+    if not most or terms.reduce_only:
+        return True
+    closing = venue.accounts[channel_id].closing_lots(terms.market, 1 if terms.buy else -1, order.left)
+    return venue.open_lots[terms.market] + order.left - closing <= most
 
 
 def _is_refused(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:

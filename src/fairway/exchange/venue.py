@@ -14,10 +14,11 @@ from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.account import Account, Outcome
 from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
-from fairway.exchange.event import Founded, Priced
+from fairway.exchange.event import Founded, Priced, Switched
 from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling
+from fairway.exchange.switch import Mode, Switches
 from fairway.exchange.terms import OracleRound, Receipt
 from fairway.market.book import Book
 from fairway.market.trigger import Triggers
@@ -77,9 +78,9 @@ class _Known(NamedTuple):
 class Venue:
     """The state that the journal's entries build up, beginning with the founding one.
 
-    Beside the accounts stands what follows from them and would be slow to search for: `holders` of each market and the
-    sum `net` of their signed lots, `expiries` of orders (a heap), `unsigned` debts by their time, and the users' sums
-    that the identities need. `check` counts all of it again.
+    Beside the accounts stands what follows from them and would be slow to search for: `holders` of each market, the
+    sum `net` of their signed lots, `open_lots` held long, `expiries` of orders (a heap), `unsigned` debts by their
+    time, and the users' sums that the identities need. `check` counts all of it again.
     """
 
     __slots__ = (
@@ -103,6 +104,7 @@ class Venue:
         "liquidating",
         "matches",
         "net",
+        "open_lots",
         "owed",
         "payouts",
         "priced",
@@ -110,6 +112,7 @@ class Venue:
         "rounds",
         "rules",
         "settling",
+        "switches",
         "touched",
         "triggers",
         "unproven",
@@ -139,6 +142,8 @@ class Venue:
         self.touched: dict[bytes, set[int]] = {}
         self.holders: dict[int, dict[bytes, None]] = {market: {} for market in self.rules.listings}
         self.net = dict.fromkeys(self.rules.listings, 0)
+        self.open_lots = dict.fromkeys(self.rules.listings, 0)
+        self.switches = Switches()
         self.expiries: dict[int, list[tuple[int, int]]] = {market: [] for market in self.rules.listings}
         self.unsigned: dict[int, deque[tuple[bytes, Debt]]] = {market: deque() for market in self.rules.listings}
         self._known: dict[bytes, _Known] = {}
@@ -183,15 +188,42 @@ class Venue:
         outcome = account.apply(change)
         after = account.signed_lots(market)
         self.net[market] += after - before
+        self.open_lots[market] += max(0, after) - max(0, before)
         if after:
             self.holders[market][channel_id] = None
         else:
             self.holders[market].pop(channel_id, None)
         return outcome
 
-    def open_lots(self, market: int) -> int:
-        """The lots held long in `market`, which are the lots held short."""
-        return sum(max(0, self.accounts[channel_id].signed_lots(market)) for channel_id in self.holders[market])
+    # What a market takes
+
+    def throw(self, event: Switched) -> None:
+        """The operator's switch; `Rejected`: `market.unknown`, and those of `Switches.throw`."""
+        if event.market is not None:
+            self.rules.listing(event.market)
+        self.switches.throw(event)
+
+    def mode(self, market: int, at_ms: int) -> Mode:
+        """What `market` takes now: what the operator allows, and no more than reductions while the oracle is stale."""
+        return max(self.switches.mode(market), Mode.REDUCE_ONLY if self.is_stale(market, at_ms) else Mode.OPEN)
+
+    def is_stale(self, market: int, at_ms: int) -> bool:
+        """Whether no round of `market` is fresh at `at_ms`."""
+        newest = self.rounds.get(market)
+        return newest is None or self.rules.is_stale(newest, at_ms)
+
+    def check_mode(self, market: int, at_ms: int, *, reduce_only: bool) -> None:
+        """Whether `market` takes an order now; `Rejected` says why not. Cancels are taken always."""
+        mode = self.mode(market, at_ms)
+        if mode is Mode.HALTED:
+            raise Rejected("market.halted", "the operator has halted this market", market=market)
+        if mode is Mode.OPEN or reduce_only:
+            return
+        if self.is_stale(market, at_ms):
+            raise Rejected("market.stale", "the oracle is silent; until it speaks only reduce", market=market)
+        raise Rejected("market.reduce_only", "the operator lets this market only reduce", market=market)
+
+    # Who holds what
 
     def note_touches(self, newest: OracleRound) -> None:
         """Remember whose liquidation price `newest` has touched."""
@@ -271,6 +303,8 @@ class Venue:
                 raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
             if held.keys() != self.holders[market].keys():
                 raise IllegalTransition("venue.holders", "the holders are not who holds", market=market)
+            if sum(max(0, lots) for lots in held.values()) != self.open_lots[market]:
+                raise IllegalTransition("venue.interest", "the open interest is not what is held", market=market)
 
     def lend_state_matches_channels(self) -> bool:
         """Settlement §6: lendState + insurance + fees + bond = what was put in + Σ what the channels' side B won."""
@@ -303,6 +337,7 @@ class Venue:
         owing = [[debt.receipt.match_id for debt in self.debts[name]] for name in sorted(self.debts)]
         whole.update(canonical([owing, sorted(self.owed.items()), sorted(self.disputes.items()), sorted(self.dodges)]))
         whole.update(canonical(sorted((name, sorted(markets)) for name, markets in self.touched.items())))
+        whole.update(canonical([self.switches.number, sorted(self.switches.set.items())]))
         whole.update(self.settling.pool.commitment + canonical([self.matches, self.settling.count, self.final]))
         return whole.digest()
 

@@ -125,6 +125,7 @@ class Welcome(Reply, frozen=True, tag="welcome"):
     phase: str = ""
     a_seqno: int = 0
     b_seqno: int = 0
+    stale_ms: int = 0
 
 
 class Granted(Reply, frozen=True, tag="granted"):

@@ -38,6 +38,7 @@ class Charter:
     oracle_keys: Sequence[bytes]
     oracle_threshold: int
     patience_s: int = 600
+    stale_s: int = 60
     quarantine_s: int = 3600
     settling_s: int = 3600
     fine: int = TON // 2
@@ -126,6 +127,7 @@ storage_fee = "{format_ton(charter.storage_fee)}"
 quarantine_s = {charter.quarantine_s}
 settling_s = {charter.settling_s}
 patience_s = {charter.patience_s}
+stale_s = {charter.stale_s}
 pool_seed = "{format_ton(charter.pool_seed)}"
 insurance_seed = "{format_ton(charter.insurance_seed)}"
 """

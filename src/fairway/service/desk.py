@@ -136,6 +136,7 @@ class Desk:
                 channel.phase.value if channel else "",
                 channel.a_consumed if channel else 0,
                 newest_b(channel) if channel else 0,
+                rules.stale_ms,
             )
         )
         return channel

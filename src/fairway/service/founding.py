@@ -10,6 +10,7 @@
     quarantine_s = 3600                # how long a state submitted by one side may be answered
     settling_s = 3600                  # how long conditionals may be settled after that
     patience_s = 600                   # how long a taker may leave a fill unsigned
+    stale_s = 60                       # how old a round may be before its market reduces only; 0: any age
     pool_seed = "10000"                # TON
     insurance_seed = "1000"            # TON
 
@@ -49,6 +50,7 @@ class Charter(msgspec.Struct, forbid_unknown_fields=True):
     quarantine_s: int
     settling_s: int
     patience_s: int
+    stale_s: int
     pool_seed: str
     insurance_seed: str
 
@@ -59,10 +61,15 @@ class Charter(msgspec.Struct, forbid_unknown_fields=True):
             raise ValueError(f"the vault puts {UNITS - 1} units beside each of the user's: ratio must say so")
         if self.patience_s < 1:
             raise ValueError("patience_s is positive")
+        if self.stale_s < 0:
+            raise ValueError("stale_s is not negative")
 
 
-def read_founding(folder: Path, secret: bytes, at_ms: int) -> Founded:
-    """The founding event that `folder` describes. Raises `Unavailable` with `venue.missing` or `venue.invalid`."""
+def read_founding(folder: Path, secret: bytes, at_ms: int, operator_key: bytes = b"") -> Founded:
+    """The founding event that `folder` describes; `operator_key` signs its switches.
+
+    Raises `Unavailable` with `venue.missing` or `venue.invalid`.
+    """
     try:
         charter = msgspec.convert(tomllib.loads((folder / VENUE).read_text(encoding="utf-8")), Charter)
         keys = [bytes.fromhex(key) for key in charter.oracle_keys]
@@ -85,6 +92,8 @@ def read_founding(folder: Path, secret: bytes, at_ms: int) -> Founded:
             pool_seed=parse_ton(charter.pool_seed),
             insurance_seed=parse_ton(charter.insurance_seed),
             secret=secret,
+            stale_ms=charter.stale_s * 1000,
+            operator_key=operator_key,
         )
     except FileNotFoundError:
         raise Unavailable("venue.missing", f"there is no {folder / VENUE}, and no journal yet") from None

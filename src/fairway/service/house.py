@@ -32,6 +32,7 @@ from fairway.service.prover import Provers
 from fairway.service.run import Replayed, Sequencer
 from fairway.service.tape import Tape
 from fairway.service.views import Views
+from fairway.service.vigil import Vigil
 from fairway.service.watch import Watch
 from fairway.service.workers import Processes, Workers
 
@@ -81,6 +82,7 @@ class House:
         hands = Hands(self.engine, keyring, self.hub, self.meter, aids)
         self.sequencer = Sequencer(self.engine, journal, hands, self.clock.now_ms)
         self.views = Views(self.engine, journal, self.sequencer)
+        self._vigil = Vigil(self.engine, self.sequencer.ask, self._submit, keyring.switches())
         self.desk = Desk(self.engine, self.sequencer, journal, keyring, self.hub, hands)
         self.replayed = Replayed(0, 0, 0)
 
@@ -95,7 +97,8 @@ class House:
         try:
             house = cls(settings, keyring, journal, list(helpers))
             if journal.newest.seq < 0:
-                founding = read_founding(settings.folder, keyring.pool_secret(), settings.clock.now_ms())
+                switches = keyring.switches().key
+                founding = read_founding(settings.folder, keyring.pool_secret(), settings.clock.now_ms(), switches)
                 house.sequencer.found(founding)
             house.replayed = house.sequencer.replay()
         except BaseException:
@@ -108,6 +111,7 @@ class House:
         loop = asyncio.ensure_future(self.sequencer.run())
         aids = [asyncio.ensure_future(self.provers.run()), asyncio.ensure_future(self._sample())]
         aids.append(asyncio.ensure_future(self.views.run()))
+        aids.append(asyncio.ensure_future(self._vigil.run()))
         aids += [asyncio.ensure_future(each.run()) for each in self._onchain]
         if self._chain is not None:
             aids.append(asyncio.ensure_future(self.clock.follow(self._chain)))
@@ -157,7 +161,7 @@ class House:
                 await asyncio.sleep(SAMPLE_S)
 
     def _open_lots(self, market: int) -> int:
-        return self.engine.venue.open_lots(market)
+        return self.engine.venue.open_lots[market]
 
     async def _sample(self) -> None:
         while True:

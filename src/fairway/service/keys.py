@@ -63,6 +63,10 @@ class Keyring:
         """The key whose consent the vault asks for when a channel is registered."""
         return Signer.of(derive_seed(self._root, "fairway vault consent"))
 
+    def switches(self) -> Signer:
+        """The key that signs the operator's switches; the founding entry names it."""
+        return Signer.of(derive_seed(self._root, "fairway operator switches"))
+
     def pool_secret(self) -> bytes:
         """The secret from which the blindings of the pool derive; the founding entry carries it."""
         return derive_seed(self._root, "fairway pool secret")

@@ -131,7 +131,7 @@ async def funding_rate(house: House, symbol: str, limit: Limit = 100) -> list[Fu
 async def open_interest(house: House, symbol: str) -> OpenInterest:
     """The lots held long in a market."""
     market = listing_of(house, symbol).market
-    lots = await house.sequencer.ask(lambda: house.engine.venue.open_lots(market))
+    lots = await house.sequencer.ask(lambda: house.engine.venue.open_lots[market])
     return OpenInterest(symbol, str(lots), house.clock.now_ms())
 
 

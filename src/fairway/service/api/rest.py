@@ -18,7 +18,7 @@ from litestar.params import Parameter
 from fairway import __version__
 from fairway.channel.machine import newest_b
 from fairway.errors import FairwayError, InvalidMessage
-from fairway.exchange.event import Priced
+from fairway.exchange.event import Priced, Switched
 from fairway.exchange.ledger import BOND, FEES, INSURANCE
 from fairway.exchange.listing import Listing
 from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
@@ -31,6 +31,7 @@ from fairway.service.api.shapes import (
     RoundBody,
     Settled,
     Status,
+    SwitchBody,
     Venue,
 )
 from fairway.service.house import House
@@ -55,6 +56,7 @@ def rest(house: House) -> Litestar:
             channel_state,
             settlement_proof,
             oracle_round,
+            operator_switch,
             status,
         ],
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
@@ -89,7 +91,7 @@ async def exchange_info(house: House) -> Venue:
         fine=str(rules.fine),
         oracle_keys=[key.hex() for key in rules.oracle_keys],
         oracle_threshold=rules.oracle_threshold,
-        symbols=[_market(listing) for listing in rules.listings],
+        symbols=[_market(house, listing) for listing in rules.listings],
     )
 
 
@@ -147,6 +149,27 @@ async def oracle_round(house: House, request: Request[Any, Any, Any]) -> dict[st
     return {"round": body.round}
 
 
+@post("/v1/operator/switch", status_code=200)
+async def operator_switch(house: House, request: Request[Any, Any, Any]) -> dict[str, int]:
+    """Throw a switch; answered once it is durable. The operator's signature is its authorisation."""
+    try:
+        body = msgspec.json.decode(await request.body(), type=SwitchBody)
+        signature = bytes.fromhex(body.signature)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidMessage("switch.body", f"this is no switch: {error}") from None
+    await house.sequencer.submit(
+        Switched(
+            at_ms=0,
+            market=body.market,
+            mode=body.mode,
+            number=body.number,
+            reason=body.reason,
+            signature=signature,
+        )
+    )
+    return {"number": body.number}
+
+
 @get("/v1/status")
 async def status(house: House) -> Status:
     """What the service has done, and how fast lately."""
@@ -169,8 +192,8 @@ async def status(house: House) -> Status:
     )
 
 
-def _market(listing: Listing) -> Market:
-    instrument, contract = listing.instrument, listing.contract
+def _market(house: House, listing: Listing) -> Market:
+    instrument, contract, caps = listing.instrument, listing.contract, listing.caps
     return Market(
         symbol=instrument.symbol,
         market=instrument.market_id,
@@ -186,6 +209,9 @@ def _market(listing: Listing) -> Market:
         taker_fee_ppm=str(contract.taker_fee),
         liquidation_fee_ppm=str(contract.liquidation_fee),
         max_leverage=contract.max_leverage,
+        max_position=str(caps.position),
+        max_open_interest=str(caps.interest),
+        status=house.engine.venue.mode(listing.market, house.clock.now_ms()).name,
     )
 
 

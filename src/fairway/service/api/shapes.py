@@ -25,6 +25,7 @@ __all__ = [
     "RoundBody",
     "Settled",
     "Status",
+    "SwitchBody",
     "Ticker",
     "Venue",
 ]
@@ -35,7 +36,10 @@ class Shape(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Market(Shape, frozen=True):
-    """One market's rules. Linear: `unit` nano per lot and tick; inverse: nano of one lot at a price of one tick."""
+    """One market's rules. Linear: `unit` nano per lot and tick; inverse: nano of one lot at a price of one tick.
+
+    A cap of 0 is none; `status` is OPEN, REDUCE_ONLY or HALTED.
+    """
 
     symbol: str
     market: int
@@ -51,6 +55,9 @@ class Market(Shape, frozen=True):
     taker_fee_ppm: str
     liquidation_fee_ppm: str
     max_leverage: int
+    max_position: str
+    max_open_interest: str
+    status: str
 
 
 class Venue(Shape, frozen=True):
@@ -279,3 +286,13 @@ class RoundBody(Shape, frozen=True, forbid_unknown_fields=True):
     mark: int
     funding: int | str
     signatures: dict[str, str]
+
+
+class SwitchBody(Shape, frozen=True, forbid_unknown_fields=True):
+    """A switch of the operator, of one market or (null) of the venue: `exchange.switch` says what is signed."""
+
+    market: int | None
+    mode: int
+    number: int
+    reason: str
+    signature: str
