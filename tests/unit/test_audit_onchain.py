@@ -14,7 +14,8 @@ from fairway.exchange.listing import default_listings
 
 CHANNEL, WALLET, MATCH = b"c" * 16, "0:" + "22" * 32, 7
 FUNDED, PUNISHED, ABSOLVED, ENDED = (bytes([name]) * 32 for name in (1, 2, 3, 4))
-POOL_SEED, INSURANCE_SEED, DEPOSIT, VALUE, OWED = 1_000, 100, 50, 60, 5
+POOL_SEED, INSURANCE_SEED, DEPOSIT, VALUE, OWED, BONDED, FINE = 1_000, 100, 50, 60, 5, 30, 2
+SLASHED = bytes([5]) * 32
 
 
 def founded():
@@ -26,7 +27,7 @@ def founded():
         oracle_threshold=0,
         listings=default_listings(),
         ratio=10,
-        fine=0,
+        fine=FINE,
         storage_fee=0,
         quarantine_s=1,
         settling_s=1,
@@ -72,6 +73,7 @@ def vault(**changes):
         paid_later={},
         homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE - OWED, OWED)],
         judgements={PUNISHED: CHANNEL, ABSOLVED: CHANNEL},
+        slashings={},
         transactions={PUNISHED: 20, ABSOLVED: 25, ENDED: 30},
     )
     return replace(facts, **changes)
@@ -138,10 +140,62 @@ def test_less_wrapped_than_all_deposits_is_refused():
 
 
 def test_a_bond_smaller_than_the_ledgers_is_refused():
-    claims, ledger = story(rate(OWED, PUNISHED))
-    ledger.move(WORLD, BOND, 10, "bond")
-    assert refused((claims, ledger), vault(bond=9, locked=vault().locked + 9))[0] == "audit.bond"
-    assert check((claims, ledger), vault(bond=12, locked=vault().locked + 12)).unseen_nano == 2
+    told = bonded(story(rate(OWED, PUNISHED)))
+    assert refused(told, vault(bond=BONDED - 1, locked=vault().locked + BONDED - 1))[0] == "audit.bond"
+    assert check(told, vault(bond=BONDED + 2, locked=vault().locked + BONDED + 2)).unseen_nano == 2
+
+
+def bonded(told, *, slashed=None):
+    """The same with a bond, and with a stake of it that the journal says was taken by the transaction `slashed`."""
+    claims, ledger = told
+    claims.note(9, event.BondPosted(at_ms=0, amount=BONDED, transaction=bytes(32)))
+    ledger.move(WORLD, BOND, BONDED, "bond")
+    if slashed is not None:
+        claims.note(10, event.Slashed(at_ms=0, channel_id=CHANNEL, transaction=slashed))
+        ledger.move(BOND, WORLD, FINE, "slashed")
+        ledger.move(BOND, INSURANCE, 3 * FINE, "slashed")
+    return claims, ledger
+
+
+def lied(**changes):
+    """A vault whose bond has paid a stake at `SLASHED`, a fine of it to the user's wallet."""
+    left = BONDED - 4 * FINE
+    facts = vault(
+        bond=left,
+        locked=vault().locked + BONDED - FINE,
+        paid_later={WALLET: FINE},
+        slashings={SLASHED: CHANNEL},
+        transactions={**vault().transactions, SLASHED: 40},
+    )
+    return replace(facts, **changes)
+
+
+def test_a_bond_that_paid_for_a_lie_is_accepted_where_the_journal_tells_of_it():
+    told = bonded(story(rate(OWED, PUNISHED)), slashed=SLASHED)
+    compared = check(told, lied())
+    assert (compared.transactions, compared.unseen_nano) == (4, 0)
+    waiting = lied(paid_later={}, claims={WALLET: FINE}, locked=lied().locked + FINE)
+    assert check(told, waiting).payouts == 1
+
+
+def test_a_lie_that_the_bond_never_paid_for_is_named():
+    told = bonded(story(rate(OWED, PUNISHED)), slashed=SLASHED)
+    assert refused(told, lied(slashings={})) == ("audit.transaction", 10)
+    assert refused(told, lied(slashings={SLASHED: b"d" * 16})) == ("audit.transaction", 10)
+
+
+def test_a_bond_that_paid_and_nobody_told_is_named_unless_it_was_after_the_last_that_is_told():
+    told = bonded(story(rate(OWED, PUNISHED)))
+    compared = check(told, lied())
+    assert (compared.unseen_slashings, compared.unseen_nano) == (1, 0)
+    early = lied(transactions={**vault().transactions, SLASHED: 15})
+    assert refused(told, early) == ("audit.unseen", 1)
+
+
+def test_a_fine_does_not_hide_a_payout_that_was_not_sent_whole():
+    told = bonded(story(rate(OWED, PUNISHED)), slashed=SLASHED)
+    short = lied(homes=[HomeComing(30, ENDED, CHANNEL, VALUE, VALUE - OWED - FINE, OWED)])
+    assert refused(told, short) == ("audit.payout", 4)
 
 
 def test_another_payout_wallet_is_named():

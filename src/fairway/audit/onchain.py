@@ -12,8 +12,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fairway.audit.lie import Lie
-from fairway.exchange.event import AnyEvent, Closed, CloseProposed, Disputed, Founded, Funded, Opened, RateSet
-from fairway.exchange.ledger import BOND, WORLD, Ledger
+from fairway.exchange.event import (
+    AnyEvent,
+    BondPosted,
+    Closed,
+    CloseProposed,
+    Disputed,
+    Founded,
+    Funded,
+    Opened,
+    RateSet,
+    Slashed,
+)
+from fairway.exchange.ledger import WORLD, Ledger
+from fairway.vault.losses import slash_fine, slash_stake
 
 __all__ = ["ChainClaims", "ChannelFacts", "Compared", "Dispute", "HomeComing", "TopUp", "VaultFacts"]
 
@@ -66,7 +78,8 @@ class VaultFacts:
     """The vault: its sums in nano, its transactions, and what left it for wallets apart from home-comings.
 
     `wrapped` counts every deposit ever minted; `lent` what was lent, less what was repaid. `judgements` are the
-    transactions that set or lift a lien, by digest: the channel's ID.
+    transactions that set or lift a lien, by digest: the channel's ID; `slashings` those that made the bond pay for a
+    lie.
     """
 
     locked: int
@@ -77,6 +90,7 @@ class VaultFacts:
     paid_later: Mapping[str, int]
     homes: Sequence[HomeComing]
     judgements: Mapping[bytes, bytes]
+    slashings: Mapping[bytes, bytes]
     transactions: Mapping[bytes, int]
 
 
@@ -88,6 +102,7 @@ class Compared(NamedTuple):
     locked: int
     unseen_ends: int
     unseen_nano: int
+    unseen_slashings: int
 
 
 class ChainClaims:
@@ -101,6 +116,8 @@ class ChainClaims:
         self._rates: dict[tuple[bytes, int], list[tuple[int, RateSet]]] = {}
         self._closed: dict[bytes, tuple[int, Closed]] = {}
         self._withdraws: dict[bytes, int] = {}
+        self._slashed: list[tuple[int, Slashed, int]] = []
+        self._bond = 0
 
     @property
     def founded(self) -> Founded:
@@ -125,6 +142,12 @@ class ChainClaims:
                 self._withdraws[event.channel_id] = event.withdraw
             case Closed():
                 self._closed[event.channel_id] = seq, event
+            case BondPosted():
+                self._bond += event.amount
+            case Slashed():
+                stake = slash_stake(self._bond, self.founded.fine)
+                self._slashed.append((seq, event, stake))
+                self._bond -= stake
             case _:
                 pass
 
@@ -145,9 +168,12 @@ class ChainClaims:
         for (channel_id, _), rates in self._rates.items():
             self._check_rates(rates, vault, channels[channel_id])
             named += len(rates)
+        self._check_slashed(vault)
+        named += len(self._slashed)
         payouts = self._check_payouts(vault, channels)
         unseen_ends, unseen_nano = self._check_money(vault, ledger)
-        return Compared(named + len(self._closed), payouts, vault.locked, unseen_ends, unseen_nano)
+        unseen_slashings = len(vault.slashings) - len(self._slashed)
+        return Compared(named + len(self._closed), payouts, vault.locked, unseen_ends, unseen_nano, unseen_slashings)
 
     def _check_rates(self, rates: Sequence[tuple[int, RateSet]], vault: VaultFacts, facts: ChannelFacts) -> None:
         for seq, rate in rates:
@@ -162,12 +188,19 @@ class ChainClaims:
         if shown != newest.owed and not judged_again:
             raise Lie(seq, "audit.lien", f"the vault's lien is {shown} nano, not {newest.owed}")
 
+    def _check_slashed(self, vault: VaultFacts) -> None:
+        for seq, slashed, _ in self._slashed:
+            if vault.slashings.get(slashed.transaction) != slashed.channel_id:
+                raise Lie(seq, "audit.transaction", "the bond has not paid for a lie in this channel there")
+
     # Payouts
 
     def _check_payouts(self, vault: VaultFacts, channels: Mapping[bytes, ChannelFacts]) -> int:
         """Each end is the vault's, and what it owed left for the wallet at once, or later, or waits its turn."""
         homes = {home.digest: home for home in vault.homes}
         owing: Counter[str] = Counter()
+        for _, slashed, stake in self._slashed:
+            owing[channels[slashed.channel_id].payout] += slash_fine(stake)
         for channel_id, (seq, closed) in self._closed.items():
             home = homes.get(closed.transaction)
             if home is None or home.channel_id != channel_id:
@@ -190,24 +223,44 @@ class ChainClaims:
         founded, last = self.founded, max((closed[0] for closed in self._closed.values()), default=0)
         unseen = self._unseen_ends(vault)
         told = sum(story[-1][1].deposit_a for story in self._funded.values())
-        bond, lent = vault.bond - ledger.balances[BOND], vault.lent - founded.pool_seed - founded.insurance_seed
+        told_bond, fines = self._unseen_slashings(vault)
+        bond, lent = vault.bond - told_bond, vault.lent - founded.pool_seed - founded.insurance_seed
         if bond < 0:
-            raise Lie(None, "audit.bond", f"the vault's bond is {vault.bond} nano, less than the ledger has")
+            raise Lie(None, "audit.bond", f"the vault's bond is {vault.bond} nano, less than the journal tells of")
         if lent < 0:
             raise Lie(0, "audit.seed", "the vault was not given what pool and insurance are founded with")
         if vault.wrapped < told:
             raise Lie(None, "audit.deposit", f"{vault.wrapped} nano were ever wrapped, less than all deposits")
         coming = vault.wrapped - told + bond
-        inside = -ledger.balances[WORLD] + sum(vault.claims.values()) + lent + coming
+        inside = -ledger.balances[WORLD] + sum(vault.claims.values()) + lent + coming - fines
         if vault.locked != inside and not unseen:
             raise Lie(last, "audit.locked", f"the vault holds {vault.locked} nano; the ledger says {inside}")
         return unseen, coming
 
-    def _unseen_ends(self, vault: VaultFacts) -> int:
-        """How many ends no entry tells of: only ones after every transaction of the vault that an entry names."""
+    def _unseen_slashings(self, vault: VaultFacts) -> tuple[int, int]:
+        """The bond that is to be there, less what no entry tells of yet was taken; and the fines of that, in nano."""
+        told, bond, fines = {slashed.transaction for _, slashed, _ in self._slashed}, self._bond, 0
+        newest = self._newest(vault)
+        for digest, channel_id in vault.slashings.items():
+            if digest in told:
+                continue
+            if vault.transactions[digest] < newest:
+                seq, _ = self.opened[channel_id]
+                raise Lie(seq, "audit.unseen", "the bond has paid for a lie in this channel, and no entry tells of it")
+            stake = slash_stake(bond, self.founded.fine)
+            bond, fines = bond - stake, fines + slash_fine(stake)
+        return bond, fines
+
+    def _newest(self, vault: VaultFacts) -> int:
+        """The newest transaction of the vault that an entry names."""
         told = {closed.transaction for _, closed in self._closed.values()}
         told |= {rate.transaction for rates in self._rates.values() for _, rate in rates}
-        newest = max((vault.transactions[digest] for digest in told), default=0)
+        told |= {slashed.transaction for _, slashed, _ in self._slashed}
+        return max((vault.transactions[digest] for digest in told), default=0)
+
+    def _unseen_ends(self, vault: VaultFacts) -> int:
+        """How many ends no entry tells of: only ones after every transaction of the vault that an entry names."""
+        told, newest = {closed.transaction for _, closed in self._closed.values()}, self._newest(vault)
         unseen = [home for home in vault.homes if home.channel_id in self.opened and home.digest not in told]
         for home in unseen:
             if home.lt < newest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from fairway.chain.router import Router
 from fairway.channel import codec
 from fairway.errors import FairwayError, Unavailable
 from fairway.exchange.site import channel_setup
-from fairway.service.sight import come_home, judged_channel
+from fairway.service.sight import come_home, judged_channel, slashed_channel
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Slice, from_boc
 from fairway.ton.messages import address_of
@@ -109,13 +109,18 @@ class _Reading:
             claims=claims,
             paid_later=_sent((each for each in transactions if each.digest not in ends), payouts),
             homes=homes,
-            judgements={
-                each.digest: self._channels[address]
-                for each in transactions
-                if (name := judged_channel(each)) is not None and (address := f"0:{name.hex()}") in self._channels
-            },
+            judgements=self._about(transactions, judged_channel),
+            slashings=self._about(transactions, slashed_channel),
             transactions={each.digest: each.lt for each in transactions},
         )
+
+    def _about(
+        self, transactions: Iterable[Transaction], named: Callable[[Transaction], bytes | None]
+    ) -> dict[bytes, bytes]:
+        """The transactions that name a channel of the journal: by digest, the channel's ID."""
+        names = {each.digest: named(each) for each in transactions}
+        addresses = {digest: f"0:{name.hex()}" for digest, name in names.items() if name is not None}
+        return {digest: self._channels[each] for digest, each in addresses.items() if each in self._channels}
 
     def _pool(self) -> PoolView:
         return read_pool(self._router.get(self._vault, "get_pool"))

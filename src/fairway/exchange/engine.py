@@ -34,6 +34,7 @@ from fairway.exchange.event import (
     Proposed,
     Proved,
     RateSet,
+    Slashed,
     Switched,
 )
 from fairway.exchange.ledger import HOUSE
@@ -144,6 +145,8 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
             lifecycle.post_bond(venue, turn, event)
         case Switched():
             venue.throw(event)
+        case Slashed():
+            lifecycle.slash(venue, turn, event)
         case Proved():
             venue.prove(event.txid)
         case EpochProved():

@@ -27,6 +27,7 @@ __all__ = [
     "Proposed",
     "Proved",
     "RateSet",
+    "Slashed",
     "Switched",
     "decode",
     "encode",
@@ -190,6 +191,13 @@ class Switched(Event, frozen=True, tag="switched"):
     signature: bytes
 
 
+class Slashed(Event, frozen=True, tag="slashed"):
+    """The vault took a stake of the bond: in this channel the service was proven to have signed two things for one."""
+
+    channel_id: bytes
+    transaction: bytes
+
+
 class Proved(Event, frozen=True, tag="proved"):
     """A prover finished the R1CS proof of settlement `txid`; it was verified before it was journaled."""
 
@@ -218,6 +226,7 @@ AnyEvent = (
     | Closed
     | BondPosted
     | Switched
+    | Slashed
     | Proved
     | EpochProved
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import Channel, accept, check_proposal, fund, move, newest_b, next_b
 from fairway.channel.phase import TRADING, TRANSITIONS, Move, Phase
@@ -10,10 +12,11 @@ from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.distress import drop_orders, force_out
 from fairway.exchange.effect import Challenge, SignClose, SignHalf
-from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, Outrun, RateSet
+from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, Outrun, RateSet, Slashed
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, WORLD, user
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
+from fairway.vault.losses import slash_fine, slash_stake
 
 __all__ = [
     "close",
@@ -25,6 +28,7 @@ __all__ = [
     "post_bond",
     "set_rate",
     "sign_close",
+    "slash",
 ]
 
 
@@ -188,12 +192,17 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
 
 def _make_good(venue: Venue, name: str, nano: int) -> None:
     """Give an account what its owner carried off: from insurance, then bond, then fees; the rest the operator owes."""
+    _draw(venue, name, nano, (INSURANCE, BOND, FEES), "unrecovered")
+
+
+def _draw(venue: Venue, name: str, nano: int, sources: Sequence[str], reason: str) -> None:
+    """Move `nano` to `name` from what `sources` have, in their order; the operator owes the rest."""
     left = nano
-    for source in (INSURANCE, BOND, FEES):
+    for source in sources:
         part = min(left, venue.ledger.balances[source])
-        venue.ledger.move(source, name, part, "unrecovered")
+        venue.ledger.move(source, name, part, reason)
         left -= part
-    venue.ledger.move(OPERATOR, name, left, "unrecovered")
+    venue.ledger.move(OPERATOR, name, left, reason)
 
 
 def post_bond(venue: Venue, turn: Turn, event: BondPosted) -> None:
@@ -201,3 +210,21 @@ def post_bond(venue: Venue, turn: Turn, event: BondPosted) -> None:
     del turn
     venue.bonded += event.amount
     venue.ledger.move(WORLD, BOND, event.amount, "bond")
+
+
+def slash(venue: Venue, turn: Turn, event: Slashed) -> None:
+    """The vault took a stake of the bond: a fine is the wronged user's, the rest insures everyone else.
+
+    Of a bond that has made good a loss before, what is left moves; the fine is paid all the same.
+    """
+    del turn
+    venue.channel(event.channel_id)
+    stake = slash_stake(venue.bonded, venue.founded.fine)
+    if event.transaction in venue.slashed or not stake:
+        raise Rejected("bond.slashed", "this lie was paid for, or there was no bond to pay", stake=stake)
+    venue.slashed.add(event.transaction)
+    venue.bonded -= stake
+    fine = slash_fine(stake)
+    venue.forfeited += stake - fine
+    _draw(venue, WORLD, fine, (BOND, INSURANCE, FEES), "slashed")
+    venue.ledger.move(BOND, INSURANCE, min(stake - fine, venue.ledger.balances[BOND]), "slashed")

@@ -98,6 +98,7 @@ class Venue:
         "dodges",
         "expiries",
         "final",
+        "forfeited",
         "founded",
         "holders",
         "ledger",
@@ -112,6 +113,7 @@ class Venue:
         "rounds",
         "rules",
         "settling",
+        "slashed",
         "switches",
         "touched",
         "triggers",
@@ -150,6 +152,8 @@ class Venue:
         self._users = _Known()
         self.recovered = 0
         self.bonded = 0
+        self.forfeited = 0
+        self.slashed: set[bytes] = set()
         self.unproven: set[bytes] = set()
         self.final = 0
         self.payouts: dict[bytes, str] = {}
@@ -312,7 +316,7 @@ class Venue:
 
     def _own(self) -> int:
         """What the house has beyond what was put in and what closed channels left."""
-        seeded = self.founded.pool_seed + self.founded.insurance_seed + self.bonded
+        seeded = self.founded.pool_seed + self.founded.insurance_seed + self.bonded + self.forfeited
         return sum(self.ledger.balances[name] for name in HOUSE if name != WORLD) - seeded - self.recovered
 
     def digest(self, canonical: Callable[[object], bytes]) -> bytes:
@@ -338,6 +342,7 @@ class Venue:
         whole.update(canonical([owing, sorted(self.owed.items()), sorted(self.disputes.items()), sorted(self.dodges)]))
         whole.update(canonical(sorted((name, sorted(markets)) for name, markets in self.touched.items())))
         whole.update(canonical([self.switches.number, sorted(self.switches.set.items())]))
+        whole.update(canonical([self.bonded, sorted(self.slashed)]))
         whole.update(self.settling.pool.commitment + canonical([self.matches, self.settling.count, self.final]))
         return whole.digest()
 

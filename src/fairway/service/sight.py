@@ -8,7 +8,7 @@ from fairway.chain.interface import Chain, Message, Transaction
 from fairway.channel.state import Body
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import from_boc
-from fairway.ton.vault_messages import TWO_HALVES, named_channel
+from fairway.ton.vault_messages import SLASH, TWO_HALVES, named_channel
 
 __all__ = [
     "ChannelSight",
@@ -18,6 +18,7 @@ __all__ = [
     "come_home",
     "judged_channel",
     "punished_match",
+    "slashed_channel",
 ]
 
 AWAITING_FINISH = 4
@@ -106,10 +107,17 @@ def _charged(message: Message) -> int:
 
 def judged_channel(transaction: Transaction) -> bytes | None:
     """The channel (its address's hash) whose liens a transaction of the vault changed; else None."""
+    return _named(transaction, JUDGEMENTS)
+
+
+def slashed_channel(transaction: Transaction) -> bytes | None:
+    """The channel (its address's hash) for a lie in which a transaction of the vault made the bond pay; else None."""
+    return _named(transaction, frozenset({SLASH}))
+
+
+def _named(transaction: Transaction, words: frozenset[int]) -> bytes | None:
     incoming = transaction.incoming
-    if transaction.aborted or incoming is None:
-        return None
-    return named_channel(incoming.body, JUDGEMENTS)
+    return None if transaction.aborted or incoming is None else named_channel(incoming.body, words)
 
 
 def punished_match(transaction: Transaction) -> int | None:

@@ -14,10 +14,17 @@ from fairway.channel.phase import Phase
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.effect import AnyEffect
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, BondPosted, Closed, Disputed, Funded, Opened, RateSet
-from fairway.exchange.ledger import BOND
+from fairway.exchange.event import AnyEvent, BondPosted, Closed, Disputed, Funded, Opened, RateSet, Slashed
 from fairway.exchange.site import channel_setup
-from fairway.service.sight import ChannelSight, HomeComing, channel_sight, come_home, judged_channel, punished_match
+from fairway.service.sight import (
+    ChannelSight,
+    HomeComing,
+    channel_sight,
+    come_home,
+    judged_channel,
+    punished_match,
+    slashed_channel,
+)
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import read_account, read_books
 
@@ -113,7 +120,7 @@ class Watch:
 
     async def _look_at_bond(self) -> None:
         books = read_books(await self._chain.run_get(self._engine.rules.vault, "get_books"))
-        known = self._engine.venue.ledger.balances[BOND]
+        known = self._engine.venue.bonded
         if books.bond > known:
             await self._report(BondPosted(at_ms=0, amount=books.bond - known, transaction=NO_TRANSACTION))
 
@@ -121,13 +128,20 @@ class Watch:
         home = come_home(transaction)
         if home is not None and home.address in self._channels:
             await self._look_at_end(home, transaction.digest)
+        lied = self._channel_of(slashed_channel(transaction))
+        if lied is not None:
+            await self._report(Slashed(at_ms=0, channel_id=lied, transaction=transaction.digest))
         name = judged_channel(transaction)
-        channel_id = self._channels.get(f"0:{name.hex()}") if name is not None else None
+        channel_id = self._channel_of(name)
         if name is not None and channel_id is not None:
             match_id = punished_match(transaction)
             if match_id is not None:
                 self._punished[channel_id] = match_id, transaction.digest
             await self._look_at_liens(name, channel_id, transaction.digest)
+
+    def _channel_of(self, name: bytes | None) -> bytes | None:
+        """The channel that the vault calls `name`, if it is followed."""
+        return self._channels.get(f"0:{name.hex()}") if name is not None else None
 
     async def _look_at_liens(self, name: bytes, channel_id: bytes, transaction: bytes) -> None:
         """Report the liens that the vault has and the engine has not, and the other way round."""

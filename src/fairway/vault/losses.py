@@ -14,7 +14,7 @@ from fairway.errors import Rejected
 from fairway.vault import books as vault
 from fairway.vault.state import Account, Books, Notice, Payment
 
-__all__ = ["STAKE", "answer", "show", "slash", "take"]
+__all__ = ["STAKE", "answer", "show", "slash", "slash_fine", "slash_stake", "take"]
 
 STAKE = 4
 """So many fines of the bond are forfeited when the service signed two things for one; one of them is the user's."""
@@ -54,14 +54,24 @@ def take(books: Books, channel_id: int, now_s: int) -> tuple[Books, tuple[Paymen
     return vault.settle_claims(books)
 
 
+def slash_stake(bond: int, fine: int) -> int:
+    """What a lie takes of the bond."""
+    return min(bond, STAKE * fine)
+
+
+def slash_fine(stake: int) -> int:
+    """What of it is the wronged user's."""
+    return stake // STAKE
+
+
 def slash(books: Books, channel_id: int, seqno: int, fine: int) -> tuple[Books, tuple[Payment, ...]]:
     """The service signed two things for one: a stake of the bond is free for all, a quarter of it the user's claim."""
-    entry, stake = vault.account(books, channel_id), min(books.bond, STAKE * fine)
+    entry, stake = vault.account(books, channel_id), slash_stake(books.bond, fine)
     if seqno in entry.slashed or not stake:
         raise Rejected("vault.slashed", "a lie costs once, while there is a bond", seqno=seqno)
     books = vault.with_account(books, channel_id, replace(entry, slashed=entry.slashed | {seqno}))
     books = vault.wrap_into_sink(replace(books, bond=books.bond - stake), stake)
-    return vault.settle_claims(vault.queue_gain(books, entry.wallet, stake // STAKE))
+    return vault.settle_claims(vault.queue_gain(books, entry.wallet, slash_fine(stake)))
 
 
 def _live(books: Books, channel_id: int) -> Account:
