@@ -29,7 +29,7 @@ ENDINGS = ("gone", "stale", "both")
 class Exit:
     """One run: what was agreed, what the model says, and what the chain paid."""
 
-    agreed = won = paid = fined = positions = orders = unsigned = 0
+    agreed = won = paid = told = kept = fined = positions = orders = unsigned = 0
     expected: set[int]
     words: list[str]
 
@@ -39,6 +39,7 @@ def test_whoever_leaves_is_paid_what_was_agreed_last(tmp_path, seed):
     ended = hurried(left(tmp_path, seed))
     assert ended.paid in ended.expected
     assert ended.paid >= min(ended.agreed + ended.won, 11 * DEPOSIT)
+    assert ended.told == ended.kept, "nothing is under way any more"
     assert ended.positions
     assert ended.unsigned
 
@@ -47,6 +48,15 @@ def test_planted_a_client_that_leaves_a_stale_close_unanswered_is_paid_less(tmp_
     monkeypatch.setattr(leaving_module, "challenge_of", lambda *_, **__: None)
     ended = hurried(left(tmp_path, 1))
     assert ended.paid not in ended.expected
+
+
+def test_planted_a_client_that_does_not_wait_for_both_shares_tells_too_little(tmp_path, monkeypatch):
+    async def hasty(_way, _times):
+        return None
+
+    monkeypatch.setattr(Leaving, "_home", hasty)
+    ended = hurried(left(tmp_path, 1))
+    assert ended.told < ended.kept
 
 
 async def left(folder: Path, seed: int) -> Exit:
@@ -93,23 +103,23 @@ async def run(venue, alice, store, ending, old) -> Exit:
         await asyncio.sleep(max(0, second - venue.router.now))
 
     way = Leaving(venue.chain, alice.onchain._purse, side, rounds, ended.words.append, wait_until)
-    await way.run()
+    ended.told = (await way.run()).after
+    ended.paid = await paid(venue, alice)
     if starting is not None:
         starting.cancel()
-    ended.paid = await paid(venue, alice)
+    await asyncio.sleep(300)
+    ended.kept = await alice.onchain._purse.balance()
     ended.expected = expectations(side, ending, old, newest_pair, mine, newest, ended.won, venue.engine.rules.fine)
     store.close()
     return ended
 
 
 async def paid(venue, trader):
-    """What came home for him; it may be under way for a while yet."""
-    for _ in range(60):
-        for transaction in await venue.chain.transactions(venue.vault, 0, 1_000):
-            home = come_home(transaction)
-            if home is not None and home.address == trader.onchain.address:
-                return home.value
-        await asyncio.sleep(5)
+    """What came home for him."""
+    for transaction in await venue.chain.transactions(venue.vault, 0, 1_000):
+        home = come_home(transaction)
+        if home is not None and home.address == trader.onchain.address:
+            return home.value
     return None
 
 

@@ -71,6 +71,7 @@ class Leaving:
         before, account = await self._purse.balance(), await self._account()
         if account.ended:
             self._tell("the channel has paid out before")
+            await self._home(await self._times())
             return await self._left(before, account)
         quarantine = await _insist(self._started)
         welcome = self._side.replica.welcome
@@ -78,7 +79,9 @@ class Leaving:
         await self._wait_until(settling_s + 1)
         await _insist(partial(self._claim, quarantine, settling_s + welcome.settling_s))
         await self._wait_until(settling_s + welcome.settling_s + 1)
+        times = await self._times()
         account = await _insist(self._finished)
+        await self._home(times)
         self._tell("finished: the channel has paid out")
         return await self._left(before, account)
 
@@ -87,6 +90,16 @@ class Leaving:
         if not account.ended:
             await self._onchain.finish()
         return account
+
+    async def _times(self) -> tuple[int, int]:
+        """The logical times of the vault and of the wallet: what is paid out after now bears later ones."""
+        owners = self._onchain.vault, self._purse.address
+        vault_lt, wallet_lt = [(await self._chain.get_account(owner)).last_lt for owner in owners]
+        return vault_lt, wallet_lt
+
+    async def _home(self, times: tuple[int, int]) -> None:
+        """Each side's share comes home by a message of its own, and the wallet's money by another."""
+        await _insist(partial(self._onchain.home, *times))
 
     async def _account(self) -> AccountView:
         account = await self._onchain.account()

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from fairway.chain.interface import Chain
+from fairway.chain.interface import Chain, Transaction
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
@@ -177,6 +177,32 @@ class OnChain:
         """After quarantine and settling: have the contract pay out. Anyone may."""
         await self._purse.send(Transfer(self.address, MARGIN, codec.encode(codec.Finish())))
         await self._until(self.vault, self._ended)
+
+    async def home(self, vault_lt: int, wallet_lt: int) -> None:
+        """Wait until both shares are back in the vault, and the wallet has what was paid out since those times."""
+        await self._until(self.vault, self._whole)
+        paid = {
+            sent.created_lt
+            for each in await self._since(self.vault, vault_lt)
+            for sent in each.outgoing
+            if sent.destination == self._purse.address
+        }
+
+        async def arrived() -> bool | None:
+            taken = [each.incoming for each in await self._since(self._purse.address, wallet_lt)]
+            return paid <= {message.created_lt for message in taken if message is not None} or None
+
+        await self._until(self._purse.address, arrived)
+
+    async def _since(self, address: str, lt: int) -> list[Transaction]:
+        found: list[Transaction] = []
+        while page := await self._chain.transactions(address, found[-1].lt if found else lt):
+            found += page
+        return found
+
+    async def _whole(self) -> bool | None:
+        account = await self.account()
+        return (account is not None and account.ended and not account.held) or None
 
     async def _disputed(self) -> bool | None:
         view = await self.channel()
