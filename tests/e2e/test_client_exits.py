@@ -8,14 +8,18 @@ from client_stage import MARK, MARKET, NETWORK
 from onchain_stage import market, rich, shown
 
 from fairway.chain.purse import Purse
+from fairway.channel.codec import Adopt, encode
+from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.phase import Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Wish
-from fairway.exchange.claims import Exit
+from fairway.exchange.claims import KEY_BITS, Exit
 from fairway.exchange.terms import MarketTerms
 from fairway.service.errands import Errands
 from fairway.service.sight import HomeComing
 from fairway.service.watch import Watch
+from fairway.ton.merkle import entry_proof
+from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
 FUNDING = 98_765
@@ -190,6 +194,7 @@ async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest
         side = alice.session.side
         side.propose([Wish(MARKET, True, 1, MARK // 2)], now_ms=service.now_ms)  # and never sends it
         await alice.leave()
+        alice._tasks[1].cancel()  # and then he goes
         hidden = side.replica.pending.seqno
         await exit_rounds(chain, service, alice, MARK - 1_001)
         while (await alice.onchain.channel()).quarantine.a.seqno == hidden:  # noqa: ASYNC110 - nor does the chain
@@ -198,6 +203,26 @@ async def test_a_half_whose_promises_nobody_else_knows_is_replaced_by_the_newest
         await until_settled(alice)
         await paid_out(chain, service, alice)
         assert not account.positions
+        assert service.engine.venue.recovered == 0
+
+
+async def test_whoever_adopts_the_same_pair_again_after_the_services_claim_is_claimed_from_again(tmp_path):
+    """Adopted, his half stands as if nothing had been claimed of it; what he owes is owed all the same."""
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        await alice.leave()
+        fresh = (await alice.onchain.channel()).quarantine.a
+        held = alice.session.side.holding()
+        await exit_rounds(chain, service, alice, MARK - 1_001)
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        proof = entry_proof(held.promised.root_cell(), KEY_BITS, CHAIN_KEY)
+        await alice.purse.send(Transfer(alice.onchain.address, TON // 2, encode(Adopt(held.a, held.b, proof))))
+        quarantine = (await alice.onchain.channel()).quarantine
+        assert (quarantine.adopted, quarantine.a) == (True, fresh), "as if nothing had been claimed"
+        await until_settled(alice)
+        await paid_out(chain, service, alice)
         assert service.engine.venue.recovered == 0
 
 

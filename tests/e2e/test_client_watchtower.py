@@ -12,22 +12,27 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 import pytest
 import uvicorn
-from client_stage import MARK, NETWORK
+from client_stage import MARK, MARKET, NETWORK
 from defence_stage import came_home, look_until, pair_of, round_at, service_starts
 from onchain_stage import market, rich
 from test_client_defence import traded
 from test_exit_command import served
 
+from fairway.chain.purse import Purse
+from fairway.channel import codec
 from fairway.channel.state import SignedHalf
+from fairway.client import sentry as sentry_module
 from fairway.client.keystore import Keystore
 from fairway.client.store import Store
 from fairway.client.watchtower import Watchtower
 from fairway.client.watchtower_app import TowerApp
 from fairway.client.watchtower_store import TowerStore
 from fairway.client.watchtower_wire import Deposit, Handed, Rounds, Watched, handed_digest, seal
+from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.ton.cells import to_boc
+from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
 
@@ -328,3 +333,96 @@ def test_a_receipt_of_another_key_is_none(tmp_path):
     store.keep_receipt(bytes(16), receipt)
     assert store.receipts(bytes(16)) == [receipt]
     store.close()
+
+
+async def settling(chain, service, onchain):
+    """The quarantine is over, and the time to adopt is not."""
+    await chain.advance(service.engine.rules.quarantine_s + 2)
+    return (await onchain.channel()).quarantine
+
+
+async def service_answers(chain, service, user, pair):
+    """The service challenges the close that `user` began with a pair that it would like better."""
+    side = user.session.side
+    signer = service.keyring.channel(NETWORK, service.vault, side.replica.opened.key_a)
+    statement = codec.Challenge(side.setup.channel_id, *pair)
+    told = codec.Signed(by_a=False, signature=signer.sign(statement.digest()), statement=statement)
+    purse = Purse(chain, service.keyring.operator(), NETWORK)
+    await purse.send(Transfer(user.onchain.address, TON // 5, codec.encode(told)))
+
+
+@asynccontextmanager
+async def left_behind(tmp_path):
+    """A tower, and a user who begins to leave and goes; the service then takes an older half of his that is cheaper."""
+    async with market(tmp_path) as (chain, service), standing(chain, tmp_path) as tower:
+        people = [await rich(chain, service, name) for name in ("alice", "bob")]
+        async with people[0].at_work([tower.url]) as alice, people[1].at_work() as bob:
+            await traded(chain, service, alice, bob)
+            older = pair_of(alice)
+            service.down = True
+            service.cut()
+            await alice.leave()
+            await receipted(alice)
+            onchain, left_with = alice.onchain, alice.session.side.holding()
+        assert older[0].half.seqno < left_with.a.half.seqno
+        await service_answers(chain, service, alice, older)
+        assert (await onchain.channel()).quarantine.a.seqno == older[0].half.seqno, "the service's choice"
+        yield chain, service, tower, onchain, left_with
+
+
+async def test_a_tower_adopts_what_the_services_half_expects_of_who_left_and_went(tmp_path):
+    async with left_behind(tmp_path) as (chain, service, tower, onchain, left_with):
+        await settling(chain, service, onchain)
+
+        async def adopted():
+            quarantine = (await onchain.channel()).quarantine
+            return quarantine.adopted and quarantine
+
+        quarantine = await look_until(adopted)
+        assert (quarantine.a.seqno, quarantine.b.seqno) == (left_with.a.half.seqno, left_with.b.half.seqno)
+        assert tower.words[-1].endswith("adopted what the service's own half expects")
+
+
+async def test_planted_a_tower_that_does_not_adopt_leaves_the_services_choice(tmp_path, monkeypatch):
+    monkeypatch.setattr(sentry_module, "adoption_of", lambda *_: None)
+    async with left_behind(tmp_path) as (chain, service, _tower, onchain, left_with):
+        await settling(chain, service, onchain)
+        await asyncio.sleep(0.5)
+        assert (await onchain.channel()).quarantine.a.seqno < left_with.a.half.seqno
+
+
+async def test_a_tower_recalls_what_its_users_half_cites_where_it_has_nothing_to_adopt(tmp_path):
+    """His newest half adds an order, so no half of the service expects exactly it; fills stand only in a later one."""
+    async with market(tmp_path) as (chain, service), standing(chain, tmp_path) as tower:
+        people = [await rich(chain, service, name) for name in ("alice", "bob")]
+        async with people[0].at_work([tower.url]) as alice, people[1].at_work() as bob:
+            await traded(chain, service, alice, bob)
+            await bob.session.place(Wish(MARKET, True, 500, MARK, leverage=10))
+            await alice.session.place(Wish(MARKET, False, 500, MARK, leverage=10, reduce_only=True))
+            await receipted(alice)
+            newest, onchain = pair_of(alice), alice.onchain
+            cosigned = alice.session.side.replica.cosigned
+            address, agreed = onchain.address, alice.session.account.balance
+        service.down = True
+        service.cut()
+        assert newest[1].half.seqno > cosigned.b.half.seqno
+        await chain.advance(60)  # the receipt is older than the start, by the chain's clock too
+        started = await service_starts(chain, service, alice, newest)
+        await settling(chain, service, onchain)
+
+        async def recalled():
+            return (await onchain.channel()).quarantine.b.seqno == cosigned.b.half.seqno
+
+        await look_until(recalled)
+        moment_ms = started.started_at * 1000 + service.engine.rules.patience_ms
+        shown = [round_at(7, moment_ms - 1, MARK), round_at(8, moment_ms, MARK + 1_000)]
+        tower.core.take_rounds(Rounds(alice.session.side.channel_id, shown))
+        await chain.advance(service.engine.rules.settling_s // 2 + 2)
+
+        async def claimed():
+            return (await onchain.channel()).quarantine.b.sent > cosigned.b.half.sent
+
+        await look_until(claimed)
+        await chain.advance(service.engine.rules.settling_s // 2 + 2)
+        home = await look_until(lambda: came_home(chain, service, address))
+        assert home >= agreed + 500 * 10_000 * 1_000, "what he would have by his newest; the service claims for itself"

@@ -23,7 +23,7 @@ from fairway.ton.channel_view import BodyView, ChannelState, ChannelView
 from fairway.ton.merkle import entry_proof
 from fairway.ton.vault_messages import LossesView, SignedCell, answer_loss
 
-__all__ = ["Holding", "adoption_of", "answer_of", "challenge_of", "claim_of", "is_answerable"]
+__all__ = ["Holding", "adoption_of", "answer_of", "challenge_of", "claim_of", "is_answerable", "recall_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def adoption_of(view: ChannelView, held: Holding) -> codec.Adopt | None:
     if quarantine is None or root is None or CHAIN_KEY not in held.promised:
         return None
     shown = Half(channel_id, _body(quarantine.a)), Half(channel_id, _body(quarantine.b))
-    if (shown[A].body, shown[B].body) == (held.a.half.body, held.b.half.body):
+    # By their numbers: what was claimed of a half changes its body.
+    if (shown[A].seqno, shown[B].seqno) == (held.a.half.seqno, held.b.half.seqno):
         return None
     initiator = A if quarantine.started_by_a else B
     dispute = Dispute(shown, initiator, shown[initiator], (view.floor_a, view.floor_b), adopted=quarantine.adopted)
@@ -86,6 +87,21 @@ def adoption_of(view: ChannelView, held: Holding) -> codec.Adopt | None:
     except Rejected:
         return None
     return codec.Adopt(held.a, held.b, entry_proof(root, KEY_BITS, CHAIN_KEY))
+
+
+def recall_of(view: ChannelView, held: Holding) -> codec.Recall | None:
+    """The recall of the service's half that is `held`: A's half beside it stands in quarantine, and cites it.
+
+    None where it stands there already, promises nothing, or the contract would refuse it.
+    """
+    quarantine = view.quarantine
+    if CHAIN_KEY not in held.promised or quarantine is None or quarantine.adopted:
+        return None
+    if _body(quarantine.a) != held.a.half.body:
+        return None
+    if held.a.half.counterparty != held.b.half.body or quarantine.b.seqno == held.b.half.seqno:
+        return None
+    return codec.Recall(held.a, held.b)
 
 
 def claim_of(view: ChannelView, held: Holding, paper: Paper) -> codec.Settle | None:

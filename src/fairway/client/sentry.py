@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
-from fairway.client.answer import Holding, adoption_of, challenge_of, claim_of
+from fairway.client.answer import Holding, adoption_of, challenge_of, claim_of, recall_of
 from fairway.client.rounds import verified_exits
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import wire
@@ -42,7 +42,8 @@ class Post:
     """What a sentry stands for: whose channel, under which rules, and what it holds by now.
 
     `speak` makes a message of a statement: signed by the user, or open to anyone (`unsigned`). `placed` are orders that
-    only receipts speak of; `adopting` is what is adopted, where that can be signed.
+    only receipts speak of; `adopting` is what is adopted. In a close that the user began, he who signs no more than
+    adopts, and only where `left` says that he meant it.
     """
 
     address: str
@@ -54,6 +55,7 @@ class Post:
     receipts: Callable[[], Iterable[tuple[Receipt, bytes]]] = field(default=lambda: ())
     placed: Callable[[], Mapping[bytes, OrderTerms]] = field(default=dict)
     adopting: Callable[[], Holding] | None = None
+    left: Callable[[], bool] = lambda: True
 
 
 async def see(chain: Chain, address: str) -> ChannelView | None:
@@ -89,11 +91,13 @@ class Sentry:
                 await asyncio.sleep(POLL_S)
 
     async def _step(self, view: ChannelView) -> bool:
-        """Do what `view` asks for; whether the channel is being closed by the service."""
-        quarantine = view.quarantine
-        if quarantine is None or quarantine.started_by_a:
+        """Do what `view` asks for; whether the channel is being closed."""
+        quarantine, post = view.quarantine, self._post
+        if quarantine is None:
             return False
-        held = self._post.holding()
+        if quarantine.started_by_a and not post.unsigned:
+            return post.left() and await self._adopt_own(view, quarantine)
+        held = post.holding()
         if view.state is ChannelState.QUARANTINED:
             await self._say(challenge_of(view, held, unsigned=self._post.unsigned), "challenged a stale close")
         elif view.state is ChannelState.SETTLING:
@@ -104,14 +108,22 @@ class Sentry:
             await self._send(codec.Finish(), "finished the close")
         return True
 
+    async def _adopt_own(self, view: ChannelView, quarantine: QuarantineView) -> bool:
+        if view.state is ChannelState.SETTLING:
+            await self._adopt(view, quarantine)
+        return True
+
     async def _adopt(self, view: ChannelView, quarantine: QuarantineView) -> bool:
         """Adopt the pair to end with, after the service's last word; whether it had to be."""
         end_s = quarantine.started_at + self._post.welcome.quarantine_s + self._post.welcome.settling_s // 4
         if self._post.adopting is None or await self._chain.now() >= end_s:
             return False
-        adoption = adoption_of(view, self._post.adopting())
+        held = self._post.adopting()
+        adoption, recall = adoption_of(view, held), recall_of(view, held)
         if adoption is not None:
             await self._send(adoption, "adopted what the service's own half expects")
+        elif recall is not None:
+            await self._send(recall, "recalled the half that the user's own cites")
         return adoption is not None
 
     async def _claim(self, view: ChannelView, quarantine: QuarantineView, held: Holding) -> codec.Settle | None:

@@ -221,10 +221,8 @@ class Side:
         window = replica.channel.window.items()
         newer = [each.b.digest() for seqno, each in window if each.b and seqno > cosigned.b.half.seqno]
         held = Holding(signed, cosigned.b, cosigned.promised)
-        deposit = deposit_of(
-            replica.welcome, replica.opened, held, newer, replica.newest_b, replica.receipts[-RECEIPTS:]
-        )
-        return seal(deposit, self._signer)
+        shown = replica.receipts[-RECEIPTS:], list(replica.placed.values())
+        return seal(deposit_of(replica.welcome, replica.opened, held, newer, replica.newest_b, *shown), self._signer)
 
     def keep_receipt(self, receipt: Watched) -> None:
         """Write down that a watchtower stands for this channel."""

@@ -110,6 +110,7 @@ class User:
             receipts=lambda: side.replica.receipts,
             placed=lambda: side.replica.placed,
             adopting=side.adopting,
+            left=lambda: side.replica.left,
         )
         lookout = Lookout(self._chain, self.purse, self.onchain.vault)
         lookout.stand_for(self.onchain.name, side.holding)

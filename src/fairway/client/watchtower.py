@@ -128,6 +128,8 @@ class Watchtower:
             unsigned=True,
             rounds=lambda: self._rounds(charge.deposit.welcome),
             receipts=lambda: self._charges[channel_id].deposit.receipts,
+            placed=lambda: self._charges[channel_id].placed,
+            adopting=lambda: self._charges[channel_id].holding,
         )
         lookout.stand_for(vault_name(charge.address), post.holding)
         await Sentry(self._chain, self.purse, post, lambda words: self._tell(f"channel {name}: {words}")).run()

@@ -23,7 +23,7 @@ from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import wire
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.site import channel_setup
-from fairway.exchange.terms import Receipt
+from fairway.exchange.terms import OrderTerms, Receipt
 from fairway.ton.address import Address
 from fairway.ton.cells import cell_hash, from_boc, to_boc
 from fairway.ton.messages import address_of
@@ -58,7 +58,8 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
 class Deposit(msgspec.Struct, frozen=True, array_like=True):
     """One channel's state as its user leaves it. `a` and `b` are signed halves as bags of cells.
 
-    `newer` are digests of what the service signed after `b`, up to seqno `seen`; `receipts` are of fills after `b`.
+    `newer` are digests of what the service signed after `b`, up to seqno `seen`; `receipts` are of fills after `b`, and
+    `placed` the orders that `a` adds to what `b` has promised.
     """
 
     welcome: wire.Welcome
@@ -69,6 +70,7 @@ class Deposit(msgspec.Struct, frozen=True, array_like=True):
     newer: list[bytes]
     seen: int
     receipts: list[tuple[Receipt, bytes]] = []
+    placed: list[OrderTerms] = []
 
 
 class Handed(msgspec.Struct, frozen=True, array_like=True):
@@ -118,6 +120,11 @@ class Charge:
     holding: Holding
 
     @property
+    def placed(self) -> dict[bytes, OrderTerms]:
+        """The orders that the user's half adds, by their digest."""
+        return {terms.digest(): terms for terms in self.deposit.placed}
+
+    @property
     def version(self) -> tuple[int, int, int]:
         """Seqnos of both halves, and of the newest half of the service that the user knew."""
         return self.holding.a.half.seqno, self.holding.b.half.seqno, self.deposit.seen
@@ -139,11 +146,12 @@ def deposit_of(
     newer: Sequence[bytes],
     seen: int,
     receipts: Sequence[tuple[Receipt, bytes]],
+    placed: Sequence[OrderTerms],
 ) -> Deposit:
     """What the user leaves of `held`."""
     promised = [Promise(key, to_boc(each.terms), each.code_hash) for key, each in held.promised.items()]
     a, b = to_boc(held.a.to_cell()), to_boc(held.b.to_cell())
-    return Deposit(welcome, opened, a, b, promised, list(newer), seen, list(receipts))
+    return Deposit(welcome, opened, a, b, promised, list(newer), seen, list(receipts), list(placed))
 
 
 def seal(deposit: Deposit, signer: keys.Signer) -> Handed:
@@ -174,7 +182,12 @@ def _checked(deposit: Deposit, handed: Handed) -> Charge:
     if number.to_bytes(16) != opened.channel_id:
         raise InvalidMessage("channel.id", "the channel's ID does not name its keys, network and vault")
     keys.verify(opened.key_a, handed_digest(handed.payload), handed.signature)
-    if len(deposit.promised) > PROMISES or len(deposit.newer) > NEWER or len(deposit.receipts) > RECEIPTS:
+    if (
+        len(deposit.promised) > PROMISES
+        or len(deposit.newer) > NEWER
+        or len(deposit.receipts) > RECEIPTS
+        or (len(deposit.placed) > PROMISES)
+    ):
         raise InvalidMessage("tower.deposit", "a deposit holds more than a channel can")
     held = _holding(deposit, number)
     for receipt, signature in deposit.receipts:

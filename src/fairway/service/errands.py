@@ -144,8 +144,8 @@ class Errands:
     async def _settle(self, dispute: Disputed, standing: frozenset[int]) -> None:
         """Once the quarantine is over, have the channel value what the user's half promises.
 
-        What is settled changes the hash that the contract shows, so nothing is claimed again after a restart; but it is
-        if the user adopts another half of his meanwhile.
+        What is settled changes the hash that the contract shows, so nothing is claimed again after a restart. But where
+        the user adopts a pair meanwhile, even the same one, his half stands as if nothing had been claimed.
         """
         rules, channel_id = self._engine.rules, dispute.channel_id
         exit_ms = dispute.started_ms + rules.patience_ms
@@ -155,20 +155,21 @@ class Errands:
         await self._until_chain(max(settling_ms, exit_ms) + MILLIS)
         adopted_ms, closing_ms = (settling_ms + rules.settling_s * MILLIS // 4 * part for part in (1, 4))
         hurry_ms = closing_ms - rules.settling_s * MILLIS // 4
-        claimed: bytes | None = None
+        claimed: tuple[BodyView, int, bool] | None = None
         while (now_ms := await self._chain.now() * MILLIS) < closing_ms:
             view = await self._view(channel_id)
             if view is None or view.quarantine is None:
                 return
             shown = view.quarantine.a
             promised = self._promises(channel_id).get(shown.conditionals_hash)
-            if promised is not None and shown.conditionals_hash != claimed:
+            pair = shown, view.quarantine.b.seqno, view.quarantine.adopted
+            if promised is not None and pair != claimed:
                 half = Promised(promised, shown.seqno, by_a=True)
                 paper = self._paper(dispute, standing, is_late=now_ms >= hurry_ms)
                 if paper.is_late or markets(half, paper) <= paper.exits.keys():
                     with suppress(Rejected):  # nothing is owed
                         await self._tell(channel_id, claim(view.channel_id, half, paper))
-                    claimed = shown.conditionals_hash
+                    claimed = pair
             elif now_ms >= adopted_ms:
                 return
             await asyncio.sleep(PAUSE_S)

@@ -82,6 +82,12 @@ def all_in(stage: Stage, trader: Trader, leverage: int) -> int:
     return bisect_left(range(1, 100_000), True, key=lambda lots: not fits(lots))
 
 
+async def fall_below(stage: Stage, trader: Trader, steps: int) -> None:
+    """Have the mark fall to one percent below the price at which what the trader holds is liquidated."""
+    goal = trader.account.positions[LINEAR].terms.liquidation_tick * 99 // 100
+    await stage.prices.move(LINEAR, goal * MILLION // stage.prices.marks[LINEAR] - MILLION, steps)
+
+
 async def guard(trader: Trader, *, trigger_ppm: int, mark: int) -> None:
     """Leave a stop or take-profit behind for the whole position."""
     held = trader.account.positions[LINEAR].position
@@ -134,7 +140,7 @@ async def liquidation(stage: Stage) -> None:
     """A position at high leverage meets a falling mark."""
     carl = stage.traders["carl"]
     await take(stage, carl, buy=True, lots=2_000, leverage=20)
-    await stage.prices.move(LINEAR, -55_000, steps=12)
+    await fall_below(stage, carl, steps=12)
     await until(lambda: not carl.account.positions, "carl was liquidated")
     await stage.prices.move(LINEAR, 30_000)
 
@@ -177,7 +183,7 @@ async def disputes(stage: Stage) -> None:
     await asyncio.gather(ed.session.countersign(), fay.session.countersign())
     ed.signs = fay.signs = False
     await asyncio.gather(ed.user.onchain.start(ed_memory), fay.user.onchain.start(fay_memory))
-    await stage.prices.move(LINEAR, -55_000, steps=10)
+    await fall_below(stage, ed, steps=10)
     await until_vault(ed, lambda account: bool(account.liens), "ed's rate was lowered")
     await stage.chain.chain.advance(2 * CLOSING_S + 1)
     for trader in (ed, fay):
