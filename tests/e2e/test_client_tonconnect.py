@@ -3,17 +3,22 @@
 import asyncio
 import json
 from base64 import b64decode
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 from client_stage import NETWORK
 from onchain_stage import market, rich
 from test_exit_command import served
 from typer.testing import CliRunner
+from websockets.asyncio.server import serve
 
 from fairway.chain.purse import Purse
 from fairway.cli.app import app
+from fairway.client.keystore import Keystore
 from fairway.client.opening import begin, register, wrap
+from fairway.client.sentry import see
+from fairway.client.side import Side
+from fairway.client.store import Store
 from fairway.client.tonconnect import link, opening, request
 from fairway.crypto import keys
 from fairway.crypto.keys import Signer
@@ -21,6 +26,7 @@ from fairway.crypto.sealed import Cost
 from fairway.errors import Rejected, Unavailable
 from fairway.ton.address import Address
 from fairway.ton.cells import from_boc
+from fairway.ton.messages import address_of
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
@@ -124,3 +130,71 @@ async def test_the_command_prints_the_request_that_is_next(tmp_path):
             await wallet.approve(asked)
         assert (await onchain.channel()).deposit_a == 100 * TON
         assert json.loads(await connect()) is None
+
+
+@asynccontextmanager
+async def reachable(service):
+    """The service's WebSocket URL, as long as it listens."""
+
+    async def carry(line, web):
+        while True:
+            await web.send(await line.recv())
+
+    async def talk(web):
+        async with service.dial() as line:
+            out = asyncio.create_task(carry(line, web))
+            try:
+                async for frame in web:
+                    await line.send(frame)
+            finally:
+                out.cancel()
+
+    async with serve(talk, "127.0.0.1", 0, compression=None) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def typed(keystore, record, url, *options):
+    arguments = ["wallet", "connect", str(keystore), "--record", str(record), "--chain", url, "--amount", "100"]
+    return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, *options], input=f"{PASSPHRASE}\n")
+
+
+async def test_a_keystore_without_a_wallet_opens_a_channel_for_a_wallet_kept_elsewhere_from_nothing(tmp_path):
+    keystore, record = tmp_path / "key", tmp_path / "record.sqlite"
+    Keystore.without_wallet().save(keystore, PASSPHRASE, Cost(1, 8192))
+    async with market(tmp_path) as (chain, service), served(chain) as url, reachable(service) as line:
+        wallet = WalletApp(chain)
+        await chain.fund(wallet.purse.address, 1_000 * TON)
+        wish = ["--wallet", wallet.purse.address, "--service", line, "--vault", service.vault, "--json"]
+        for messages in (2, 1):
+            done = await typed(keystore, record, url, *wish)
+            assert done.exit_code == 0, done.exception
+            assert len(json.loads(done.stdout)["messages"]) == messages
+            await wallet.approve(done.stdout)
+        (channel_id,) = service.engine.channels
+        with closing(Store(record)) as store:
+            assert store.channels() == [channel_id]
+            side = Side.restored(store, Keystore.open(keystore, PASSPHRASE), channel_id)
+        view = await see(chain, address_of(side.setup.init))
+        assert (view.deposit_a, view.deposit_b) == (100 * TON, 1_000 * TON)
+        service.down = True
+        done = await typed(keystore, record, url, *wish)
+        assert json.loads(done.stdout) is None, "the service is not asked again"
+        refused = await typed(keystore, record, url, "--wallet", "0:" + "22" * 32, *wish[2:])
+        assert refused.exception.code == "connect.wallet"
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--wallet", "0:" + "22" * 32], "connect.venue"),
+        (["--service", "ws://127.0.0.1:1"], "connect.venue"),
+        (["--wallet", "me", "--service", "ws://127.0.0.1:1", "--vault", "0:" + "11" * 32], "address.form"),
+        ([], "exit.record"),
+    ],
+)
+async def test_a_wish_that_is_not_whole_is_said_clearly(tmp_path, options, code):
+    keystore = tmp_path / "key"
+    Keystore.without_wallet().save(keystore, PASSPHRASE, Cost(1, 8192))
+    refused = await typed(keystore, tmp_path / "none.sqlite", "http://127.0.0.1:1", *options)
+    assert refused.exception.code == code
+    assert not (tmp_path / "none.sqlite").exists()
