@@ -75,7 +75,7 @@ contracts: contracts/node_modules  ## recompile the Tolk contracts into the pack
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/peers.txt
 	@touch $@
 
-bench: .venv/.built .venv/.dev .venv/.peers  ## benchmarks, as ratios measured in one run
+bench: .venv/.built .venv/.dev .venv/.peers  ## benchmarks, as ratios measured in one run; reports in benchmarks/reports (some minutes)
 	$(BIN)/python -m benchmarks
 
 model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)

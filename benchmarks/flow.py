@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from fairway.channel import codec, machine
@@ -32,7 +33,7 @@ from fairway.service.keys import Keyring
 from fairway.ton.address import Address
 from fairway.units import TON
 
-__all__ = ["AT_MS", "KEYRING", "History", "listings", "record", "request", "signer_a", "signer_b"]
+__all__ = ["AT_MS", "KEYRING", "NETWORK", "History", "listings", "promises", "record", "request", "signer_a"]
 
 NETWORK = -3
 VAULT = "0:" + "11" * 32
@@ -68,16 +69,28 @@ KEYRING = Keyring(bytes(range(32)))
 class History(NamedTuple):
     """Encoded events: `opening` until every user is funded and every market has a price, then `trading`.
 
-    `digest` is the engine's at the end; `orders` how many orders it took, `fills` how many matches, `live` how many
-    orders rest.
+    `digest` is the engine's at the end and `promised` that of all users' promises, whoever came first; `orders` how
+    many orders it took, `fills` how many matches, `closes` how many settlements, `live` how many orders rest.
     """
 
     opening: list[bytes]
     trading: list[bytes]
     digest: bytes
+    promised: bytes
     orders: int
     fills: int
+    closes: int
     live: int
+
+    def figures(self) -> dict[str, int]:
+        """The counts, for a report."""
+        return {
+            "events": len(self.trading),
+            "orders": self.orders,
+            "fills": self.fills,
+            "closes": self.closes,
+            "live": self.live,
+        }
 
 
 def request(happened: event.AnyEvent) -> bytes | None:
@@ -85,7 +98,7 @@ def request(happened: event.AnyEvent) -> bytes | None:
     if not isinstance(happened, event.Proposed):
         return None
     fields = {name: getattr(happened, name) for name in wire.Propose.__struct_fields__}
-    return wire.encode_request(wire.Propose(**fields))
+    return wire.encode(wire.Propose(**fields))
 
 
 def signer_a(user: int) -> Signer:
@@ -227,6 +240,12 @@ def _promise(rules: Rules, terms: OrderTerms) -> Conditional:
     return order_conditional(order, 0, rules.codes.order)[0]
 
 
+def promises(engine: Engine) -> bytes:
+    """SHA-256 over what every user's half promises, in the order of the channels' IDs."""
+    roots = (engine.accounts[channel_id].a_conditionals.root_hash() for channel_id in sorted(engine.accounts))
+    return sha256(b"".join(roots)).digest()
+
+
 def record(steps: int, *, users: int = 200, markets: int = 1, seed: int = 20_251, quiet: bool = False) -> History:
     """The seeded history of `steps` events after the opening."""
     recorder = Recorder(users, markets, seed, quiet=quiet)
@@ -236,5 +255,6 @@ def record(steps: int, *, users: int = 200, markets: int = 1, seed: int = 20_251
     recorder.engine.venue.check()
     events, counts = recorder.events, recorder.engine.venue.counts
     live = sum(len(account.orders) for account in recorder.engine.accounts.values())
-    digest = recorder.engine.digest()
-    return History(events[:opening], events[opening:], digest, counts.orders, counts.fills, live)
+    ends = recorder.engine.digest(), promises(recorder.engine)
+    figures = counts.orders, counts.fills, counts.settlements, live
+    return History(events[:opening], events[opening:], *ends, *figures)

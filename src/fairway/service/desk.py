@@ -44,7 +44,7 @@ from fairway.service.keys import Keyring
 from fairway.service.perform import Hands
 from fairway.service.run import Sequencer
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "event_of"]
 
 PAGE = 64
 NEWEST = (1 << 63) - 1
@@ -97,7 +97,7 @@ class Desk:
         elif request.channel_id not in session.channels:
             raise Rejected("session.channel", "the channel is not this session's")
         else:
-            await self._put(session, _event(request), self._resend(session, request.channel_id))
+            await self._put(session, event_of(request), self._resend(session, request.channel_id))
 
     # Hello
 
@@ -278,7 +278,7 @@ class Desk:
             raise
 
 
-def _event(request: Propose | Close) -> AnyEvent:
+def event_of(request: Propose | Close) -> AnyEvent:
     """The event that `request` asks for, field by field the same; the loop stamps its time."""
     kind = Proposed if isinstance(request, Propose) else CloseProposed
     return kind(at_ms=0, **asdict(request))

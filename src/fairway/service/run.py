@@ -101,9 +101,17 @@ class Spared:
 
 
 class Sequencer:
-    """The loop around one machine and one journal."""
+    """The loop around one machine and one journal, which take at most `batch` wishes at a time."""
 
-    def __init__(self, machine: Machine, journal: Journal, performer: Performer, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        journal: Journal,
+        performer: Performer,
+        clock_ms: Callable[[], int],
+        batch: int = BATCH,
+    ) -> None:
+        self._batch = batch
         self._machine = machine
         self._journal = journal
         self._performer = performer
@@ -237,7 +245,7 @@ class Sequencer:
     async def _next_batch(self) -> list[Wish | None]:
         """What waits, up to the first question: nothing after it may be durable yet when it is asked."""
         batch = [await self._queue.get()]
-        while len(batch) < BATCH and not self._queue.empty() and _is_event(batch[-1]):
+        while len(batch) < self._batch and not self._queue.empty() and _is_event(batch[-1]):
             batch.append(self._queue.get_nowait())
         return batch
 
