@@ -82,6 +82,12 @@ def all_in(stage: Stage, trader: Trader, leverage: int) -> int:
     return bisect_left(range(1, 100_000), True, key=lambda lots: not fits(lots))
 
 
+def lots_of(trader: Trader) -> int:
+    """What the trader holds; a liquidation leaves him what his margin then carries."""
+    held = trader.account.positions.get(LINEAR)
+    return held.position.lots if held is not None else 0
+
+
 async def fall_below(stage: Stage, trader: Trader, steps: int) -> None:
     """Have the mark fall to one percent below the price at which what the trader holds is liquidated."""
     goal = trader.account.positions[LINEAR].terms.liquidation_tick * 99 // 100
@@ -140,8 +146,9 @@ async def liquidation(stage: Stage) -> None:
     """A position at high leverage meets a falling mark."""
     carl = stage.traders["carl"]
     await take(stage, carl, buy=True, lots=2_000, leverage=20)
+    taken = lots_of(carl)
     await fall_below(stage, carl, steps=12)
-    await until(lambda: not carl.account.positions, "carl was liquidated")
+    await until(lambda: lots_of(carl) < taken, "carl was liquidated")
     await stage.prices.move(LINEAR, 30_000)
 
 
