@@ -27,6 +27,7 @@ from fairway.exchange.wire import CloseSigned, encode
 from fairway.service.evidence import absolving, dodge_evidence, fill_evidence
 from fairway.service.hub import Hub
 from fairway.service.keys import Keyring
+from fairway.service.losses import Losses
 from fairway.service.papers import Papers
 from fairway.service.sight import channel_sight
 from fairway.ton.cells import Cell
@@ -59,10 +60,12 @@ class Errands:
         self._hub = hub
         self._errands: asyncio.Queue[Errand] = asyncio.Queue()
         self._papers = Papers()
+        self._losses = Losses(chain, engine, self._show, self._signer, self._name)
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Take on what `event` asks for."""
         self._papers.note(event, effects)
+        self._losses.note(event, effects)
         pushes = {effect.channel_id: effect for effect in effects if isinstance(effect, Push)}
         for effect in effects:
             match effect:
@@ -93,6 +96,7 @@ class Errands:
         """Run every errand, side by side, until cancelled; the wallet keeps their messages in order."""
         self._purse = Purse(self._chain, self._keyring.operator(), self._engine.rules.network)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._losses.run())
             while True:
                 tasks.create_task(_patiently(await self._errands.get()))
 
@@ -272,20 +276,20 @@ class Errands:
         await self._until_chain(punish.after.round_ms)
         if not await self._owes(taker, punish.debt.receipt.match_id):
             body = fill_evidence(network, punish, self._name(taker), self._name(maker), signer)
-            await self._send(self._engine.rules.vault, EVIDENCE_VALUE, body)
+            await self._show(body)
 
     async def _punish_dodge(self, punish: PunishDodge) -> None:
         rules = self._engine.rules
         await self._until_chain(punish.dodge.priced.round_ms + rules.patience_ms)
         body = dodge_evidence(rules.network, punish, self._name(punish.channel_id))
-        await self._send(rules.vault, EVIDENCE_VALUE, body)
+        await self._show(body)
 
     async def _absolve(self, absolve: Absolve, push: Push) -> None:
         if await self._owes(absolve.channel_id, absolve.match_id):
             signer = self._signer(absolve.channel_id)
             service = SignedHalf(push.half, signer.sign(push.half.digest()))
             body = absolving(self._name(absolve.channel_id), absolve, service)
-            await self._send(self._engine.rules.vault, EVIDENCE_VALUE, body)
+            await self._show(body)
 
     async def _owes(self, channel_id: bytes, match_id: int) -> bool:
         """Whether the vault has this lien now."""
@@ -313,6 +317,10 @@ class Errands:
 
     def _is_closed(self, channel_id: bytes) -> bool:
         return self._engine.channels[channel_id].phase is Phase.CLOSED
+
+    async def _show(self, body: Cell) -> None:
+        """Show the vault evidence."""
+        await self._send(self._engine.rules.vault, EVIDENCE_VALUE, body)
 
     async def _send(self, destination: str, nano: int, body: Cell) -> None:
         await self._purse.send(Transfer(destination, nano, body))
