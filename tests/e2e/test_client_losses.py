@@ -105,6 +105,8 @@ async def test_a_user_on_line_answers_by_himself_and_a_true_loss_is_left_standin
             await tell(chain, service, true)
             assert await moved(chain, service, bob.onchain.name) == lost
             assert await moved(chain, service, alice.onchain.name) < lost
+            for user in (alice, bob):
+                await user.session.place(Wish(MARKET, True, 1, AWAY))
 
 
 async def test_planted_where_nobody_answers_what_was_won_back_is_protected_no_more(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ cites the service's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
@@ -23,7 +24,7 @@ from fairway.ton.channel_view import BodyView, ChannelState, ChannelView
 from fairway.ton.merkle import entry_proof
 from fairway.ton.vault_messages import LossesView, SignedCell, answer_loss
 
-__all__ = ["Holding", "adoption_of", "answer_of", "challenge_of", "claim_of", "is_answerable", "recall_of"]
+__all__ = ["Holding", "Pledge", "adoption_of", "answer_of", "challenge_of", "claim_of", "is_answerable", "recall_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,13 @@ class Holding:
     b: SignedHalf
     promised: Conditionals
     newer: frozenset[bytes] = frozenset()
+
+
+class Pledge(NamedTuple):
+    """The newest half of the service that is held, and what it promises: all that a loss is answered with."""
+
+    b: SignedHalf
+    promised: Conditionals
 
 
 def is_answerable(view: ChannelView) -> bool:
@@ -115,7 +123,7 @@ def claim_of(view: ChannelView, held: Holding, paper: Paper) -> codec.Settle | N
         return None
 
 
-def answer_of(name: bytes, losses: LossesView, held: Holding) -> Cell | None:
+def answer_of(name: bytes, losses: LossesView, held: Pledge) -> Cell | None:
     """The vault's message by which less is lost of channel `name` than is announced; None where nothing held says so.
 
     The newest half is the best there is: what is sent never falls, and what was open before is in what it sent.

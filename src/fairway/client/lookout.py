@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
-from fairway.client.answer import Holding, answer_of
+from fairway.client.answer import Pledge, answer_of
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.ton.vault_messages import EVIDENCE_VALUE, SHOW_LOSS, LossesView, named_channel, read_losses
 from fairway.ton.wallet import Transfer
@@ -42,13 +42,13 @@ class Lookout:
         self._purse = purse
         self._vault = vault
         self._tell = tell
-        self._posts: dict[bytes, Callable[[], Holding]] = {}
+        self._posts: dict[bytes, Callable[[], Pledge]] = {}
         self._unsettled: set[bytes] = set()
         self._sent: dict[bytes, int] = {}
 
-    def stand_for(self, name: bytes, holding: Callable[[], Holding]) -> None:
+    def stand_for(self, name: bytes, pledge: Callable[[], Pledge]) -> None:
         """Answer for channel `name` with what is held by then. It is looked at once, whatever was shown before."""
-        self._posts[name] = holding
+        self._posts[name] = pledge
         self._unsettled.add(name)
 
     def leave(self, name: bytes) -> None:
@@ -74,12 +74,12 @@ class Lookout:
                 await asyncio.sleep(PAUSE_S)
 
     async def _look(self, name: bytes) -> None:
-        holding = self._posts.get(name)
-        losses = await losses_of(self._chain, self._vault, name) if holding else None
-        if holding is None or losses is None or losses.notice is None:
+        pledge = self._posts.get(name)
+        losses = await losses_of(self._chain, self._vault, name) if pledge else None
+        if pledge is None or losses is None or losses.notice is None:
             self._unsettled.discard(name)
             return
-        body = answer_of(name, losses, holding())
+        body = answer_of(name, losses, pledge())
         if body is None or self._sent.get(body.hash, 0) >= ATTEMPTS:
             return
         self._sent[body.hash] = self._sent.get(body.hash, 0) + 1

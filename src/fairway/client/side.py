@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from fairway.channel import codec
 from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.state import UNSIGNED, SignedHalf
-from fairway.client.answer import Holding
+from fairway.client.answer import Holding, Pledge
 from fairway.client.keystore import Keystore
 from fairway.client.replica import Entry, Leave, Replica
 from fairway.client.store import Evidence, Store
@@ -181,6 +181,13 @@ class Side:
         if replica.pending is None and not replica.left:
             self._write(replica.propose(now_ms=0))
         return self._held()
+
+    def pledge(self) -> Pledge:
+        """What a shown loss is answered with. Nothing is signed for it. Errors: `side.ungranted`."""
+        channel = self.replica.channel
+        if channel.b is None:
+            raise Rejected("side.ungranted", "the service has not granted the channel")
+        return Pledge(channel.b, channel.b_conditionals)
 
     def adopting(self) -> Holding:
         """What this side adopts: the service's half of the pair that it leaves with, and the very half it expects.

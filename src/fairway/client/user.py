@@ -113,7 +113,7 @@ class User:
             left=lambda: side.replica.left,
         )
         lookout = Lookout(self._chain, self.purse, self.onchain.vault)
-        lookout.stand_for(self.onchain.name, side.holding)
+        lookout.stand_for(self.onchain.name, side.pledge)
         aids = [asyncio.create_task(courier.run(side)) for courier in self.couriers]
         aids.append(asyncio.create_task(lookout.run()))
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
 from fairway.channel import codec
+from fairway.client.answer import Pledge
 from fairway.client.keystore import Keystore
 from fairway.client.lookout import Lookout, vault_name
 from fairway.client.rounds import check_shown
@@ -131,12 +132,16 @@ class Watchtower:
             placed=lambda: self._charges[channel_id].placed,
             adopting=lambda: self._charges[channel_id].holding,
         )
-        lookout.stand_for(vault_name(charge.address), post.holding)
+        lookout.stand_for(vault_name(charge.address), lambda: self._pledge(channel_id))
         await Sentry(self._chain, self.purse, post, lambda words: self._tell(f"channel {name}: {words}")).run()
         lookout.leave(vault_name(charge.address))
         del self._charges[channel_id]
         self._store.forget(channel_id)
         self._tell(f"channel {name}: has paid out")
+
+    def _pledge(self, channel_id: bytes) -> Pledge:
+        held = self._charges[channel_id].holding
+        return Pledge(held.b, held.promised)
 
     def _rounds(self, welcome: wire.Welcome) -> Iterable[wire.Round]:
         yield from self._store.rounds(welcome.vault)
