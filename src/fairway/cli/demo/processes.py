@@ -18,6 +18,8 @@ __all__ = ["ChainProcess", "Ready", "ServiceProcess", "free_port"]
 
 START_S = 60
 STOP_S = 120
+PROVE_S = 900
+"""On a busy machine the last proofs take their time."""
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -146,7 +148,7 @@ class ServiceProcess:
         self._process.kill()
         await self._process.wait()
 
-    async def stop(self, patience_s: float = STOP_S) -> int | None:
+    async def stop(self, patience_s: float = PROVE_S) -> int | None:
         """Ask it to prove what is left and to seal its journal, and wait so long; its exit status."""
         self._meant_to_end = True
         return await _end(self._process, patience_s)
