@@ -23,6 +23,7 @@ from fairway.exchange.event import AnyEvent, Proposed, decode
 from fairway.exchange.proposals import half_of
 from fairway.exchange.wire import Granted, Pushed
 from fairway.service.desk import Desk
+from fairway.service.heap import building
 from fairway.service.hub import Hub, Session
 from fairway.service.journal import Journal, Letter
 from fairway.service.meter import Meter
@@ -121,7 +122,8 @@ class Stage:
             self.journal.costs = self.hands.costs = costs
         if self.journal.newest.seq < 0:
             self.journal.append(history.opening)
-        self.sequencer.replay()
+        with building():
+            self.sequencer.replay()
         if costs:
             costs.seconds.clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from fairway.channel import trie
 from fairway.channel.conditional import Conditional
@@ -11,6 +12,11 @@ from fairway.errors import Rejected
 from fairway.ton.cells import Cell
 
 __all__ = ["Conditional", "Conditionals"]
+
+# A half is judged before it is taken, and by the channel as well as by the account: the same change of the same map is
+# made several times within one event. Maps never change, so the newest results are simply handed out again.
+_insert = lru_cache(maxsize=256)(trie.insert)
+_remove = lru_cache(maxsize=256)(trie.remove)
 
 
 class Conditionals:
@@ -30,7 +36,7 @@ class Conditionals:
     def add(self, key: int, conditional: Conditional) -> Conditionals:
         """With `conditional` under `key`; `Rejected` with `channel.key` where the key is taken."""
         try:
-            return _over(trie.insert(self._root, _checked(key), conditional))
+            return _over(_insert(self._root, _checked(key), conditional))
         except KeyError:
             raise Rejected("channel.key", "a key names one conditional", key=key) from None
 
@@ -44,7 +50,7 @@ class Conditionals:
     def drop(self, key: int) -> Conditionals:
         """Without `key`; `Rejected` with `channel.key` where there is no such key."""
         try:
-            return _over(trie.remove(self._root, _checked(key)))
+            return _over(_remove(self._root, _checked(key)))
         except KeyError:
             raise Rejected("channel.key", "there is no conditional under this key", key=key) from None
 

@@ -16,6 +16,7 @@ from fairway.cli.inputs import KeyFile, LiteServers, PassphraseFile, read_passph
 from fairway.errors import Rejected
 from fairway.service.clock import ChainClock, Clock, WallClock
 from fairway.service.cluster import Cluster
+from fairway.service.heap import building
 from fairway.service.house import House, Settings
 from fairway.service.serve import bind
 from fairway.service.serve import serve as serve_house
@@ -61,7 +62,8 @@ def serve(
     provers = Cluster(ray) if ray else Processes(workers)
     settings = Settings(folder, read_passphrase(passphrase_file), provers, epoch, prove_at_exit, at, going_by)
     listener = bind(host, port)
-    house = House.open(settings)
+    with building():
+        house = House.open(settings)
     port = listener.getsockname()[1]
 
     def ready() -> None:

@@ -6,7 +6,6 @@ key, a signature's `S` at or above the group order. libsodium does the arithmeti
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import Self
@@ -21,7 +20,7 @@ from nacl.exceptions import BadSignatureError
 
 from fairway.errors import InvalidMessage, InvalidSignature, WeakKey
 
-__all__ = ["Signer", "check_public_key", "derive_seed", "expand", "public_key", "sign", "verify"]
+__all__ = ["Expander", "Signer", "check_public_key", "derive_seed", "expand", "public_key", "sign", "verify"]
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -84,19 +83,31 @@ def verify(key: bytes, message: bytes, signature: bytes) -> None:
         raise InvalidSignature("signature.invalid", "the key did not make this signature", key=key) from None
 
 
-def expand(secret: bytes, domain: bytes, parts: tuple[bytes, ...], length: int) -> bytes:
-    """HKDF-SHA256 (RFC 5869): `length` bytes bound to a domain and to `parts`, whose lengths are part of the input.
+class Expander:
+    """HKDF-SHA256 (RFC 5869) of one secret for one domain, extracted once for whoever expands often. Secret: all."""
 
-    Secret: `secret` and the result. Bounds: `length` ≤ 8160.
-    """
-    if not 0 < length <= EXPANSION_BOUND_BYTES:
-        raise InvalidMessage("key.expansion_length", "HKDF-SHA256 gives 1 to 8160 bytes", length=length)
-    pseudorandom_key = hmac.digest(domain, secret, hashlib.sha256)
-    information = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
-    blocks = [b""]
-    for counter in range(1, -(-length // 32) + 1):
-        blocks.append(hmac.digest(pseudorandom_key, blocks[-1] + information + bytes([counter]), hashlib.sha256))
-    return b"".join(blocks)[:length]
+    __slots__ = ("_key",)
+
+    def __init__(self, secret: bytes, domain: bytes) -> None:
+        self._key = hmac.digest(domain, secret, "sha256")
+
+    def expand(self, parts: tuple[bytes, ...], length: int) -> bytes:
+        """`length` bytes bound to `parts`, whose lengths are part of the input. Secret: the result.
+
+        Bounds: `length` ≤ 8160.
+        """
+        if not 0 < length <= EXPANSION_BOUND_BYTES:
+            raise InvalidMessage("key.expansion_length", "HKDF-SHA256 gives 1 to 8160 bytes", length=length)
+        information = b"".join([len(part).to_bytes(4, "little") + part for part in parts])
+        blocks = [b""]
+        for counter in range(1, -(-length // 32) + 1):
+            blocks.append(hmac.digest(self._key, blocks[-1] + information + bytes((counter,)), "sha256"))
+        return b"".join(blocks)[:length]
+
+
+def expand(secret: bytes, domain: bytes, parts: tuple[bytes, ...], length: int) -> bytes:
+    """What `Expander` gives of `secret`. Secret: `secret` and the result."""
+    return Expander(secret, domain).expand(parts, length)
 
 
 def derive_seed(root: bytes, label: str, *parts: bytes) -> bytes:

@@ -6,10 +6,10 @@ the call into the core.
 
 from __future__ import annotations
 
-from fairway.crypto.keys import expand
+from fairway.crypto.keys import Expander
 from fairway.errors import InvalidMessage
 
-__all__ = ["ORDER", "SCALAR_BYTES", "derive_scalar", "from_bytes", "to_bytes"]
+__all__ = ["ORDER", "SCALAR_BYTES", "Scalars", "derive_scalar", "from_bytes", "to_bytes"]
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 SCALAR_BYTES = 32
@@ -31,9 +31,19 @@ def from_bytes(encoded: bytes) -> int:
     return value
 
 
-def derive_scalar(secret: bytes, *parts: bytes) -> int:
-    """A scalar bound to `secret` and `parts`: 64 bytes of HKDF, reduced, so that the bias is below 2⁻²⁵⁸.
+class Scalars:
+    """Scalars that one secret gives. Secret: all of it."""
 
-    Secret: `secret` and the result.
-    """
-    return int.from_bytes(expand(secret, SCALAR_DOMAIN, parts, 64), "little") % ORDER
+    __slots__ = ("_expander",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._expander = Expander(secret, SCALAR_DOMAIN)
+
+    def derive(self, *parts: bytes) -> int:
+        """The scalar of `parts`: 64 bytes of HKDF, reduced, so that the bias is below 2⁻²⁵⁸. Secret: the result."""
+        return int.from_bytes(self._expander.expand(parts, 64), "little") % ORDER
+
+
+def derive_scalar(secret: bytes, *parts: bytes) -> int:
+    """What `Scalars` gives of `secret`. Secret: `secret` and the result."""
+    return Scalars(secret).derive(*parts)

@@ -247,13 +247,13 @@ class Account:
     def _accept(self, change: Accepted) -> None:
         for market in change.renewed:
             self._renew(market, change.at_ms)
+        self.a_conditionals = self.a_conditionals.update(self.new_markets(change.orders), ())
         for terms in change.orders:
             order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
             self.orders[terms.key] = order
             self.next_key = terms.key + 1
             self.reserved += order.reserved
             self._carry_order(order)
-        self.a_conditionals = self.a_conditionals.update(self.new_markets(change.orders), ())
 
     def _drop(self, key: int) -> None:
         order = self._order(key)

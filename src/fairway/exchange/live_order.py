@@ -32,6 +32,8 @@ class LiveOrder:
     @property
     def reserved(self) -> int:
         """What of the reserve the unfilled rest still holds."""
+        if not self.lots:
+            return self.requirement.reserve
         return self.requirement.reserve - self.margin_of(self.lots) - self.fees_of(self.lots)
 
     def margin_of(self, lots: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fairway.crypto.keys import derive_seed
 from fairway.crypto.pedersen import Opening
-from fairway.crypto.scalars import derive_scalar
+from fairway.crypto.scalars import Scalars
 from fairway.exchange.rules import Rules
 from fairway.risk.contract import Contract, Payoff
 from fairway.risk.position import Closure, Position
@@ -58,11 +58,12 @@ class _Open:
 class Settling:
     """The notes of all open positions and the pool's newest commitment."""
 
-    __slots__ = ("_notes", "_rules", "_secret", "_slots", "count", "pool")
+    __slots__ = ("_notes", "_rules", "_scalars", "_secret", "_slots", "count", "pool")
 
     def __init__(self, rules: Rules, secret: bytes, pool: int) -> None:
         self._rules = rules
         self._secret = secret
+        self._scalars = Scalars(secret)
         self._slots = 0
         self._notes: dict[tuple[bytes, int], _Open] = {}
         self.pool = Opening(pool, self._fresh()("LS0"))
@@ -140,7 +141,7 @@ class Settling:
         """Blindings for one record; no two records share one."""
         self._slots += 1
         slot = self._slots.to_bytes(8)
-        return lambda name: derive_scalar(self._secret, b"blinding", slot, name.encode())
+        return lambda name: self._scalars.derive(b"blinding", slot, name.encode())
 
 
 def _bracket(contract: Contract, lots: int, mark: int) -> tuple[int, int]:

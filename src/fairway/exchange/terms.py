@@ -24,6 +24,11 @@ __all__ = [
 ]
 
 
+ORDER_HEAD = (32, 16, 1, 1, 1, 8, 48, 32, 32, 1, 64)
+ORDER_TAIL = (24, 64, 8, 64, 32)
+"""Widths of an order's fields before and after its reserve."""
+
+
 class Kind(IntEnum):
     """What an order does when it arrives."""
 
@@ -83,11 +88,13 @@ class OrderTerms(Terms, frozen=True):
 @lru_cache(maxsize=1 << 12)
 def _order_cell(terms: OrderTerms) -> Plain:
     """An order is named when it is judged, when it is taken and at each of its fills: one cell serves all."""
-    bits = Bits().uint(32, 0x4F524452).raw(terms.channel_id).uint(32, terms.key).uint(16, terms.market)
-    bits.uint(1, terms.inverse).uint(1, terms.buy).uint(1, terms.reduce_only).uint(8, terms.kind)
-    bits.uint(48, terms.lots).uint(32, terms.limit_tick).uint(32, terms.trigger_tick).uint(1, terms.trigger_above)
-    bits.uint(64, terms.unit).coins(terms.reserve).uint(24, terms.fee_ppm).uint(64, terms.expires_ms)
-    return bits.uint(8, terms.leverage).uint(64, terms.round).uint(32, terms.group).cell()
+    sides = terms.inverse, terms.buy, terms.reduce_only
+    prices = terms.limit_tick, terms.trigger_tick, terms.trigger_above
+    bits = Bits().uint(32, 0x4F524452).raw(terms.channel_id)
+    bits.uints(ORDER_HEAD, (terms.key, terms.market, *sides, terms.kind, terms.lots, *prices, terms.unit))
+    bits.coins(terms.reserve)
+    tail = terms.fee_ppm, terms.expires_ms, terms.leverage, terms.round, terms.group
+    return bits.uints(ORDER_TAIL, tail).cell()
 
 
 class MarketTerms(Terms, frozen=True):

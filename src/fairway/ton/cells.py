@@ -104,6 +104,17 @@ class Bits:
         self.length += width
         return self
 
+    def uints(self, widths: tuple[int, ...], values: tuple[int, ...]) -> Bits:
+        """Each of `values` as `uint` of its width."""
+        whole = self.value
+        for width, value in zip(widths, values, strict=True):
+            if value < 0 or value >> width:
+                raise OverflowError(f"{value} does not fit {width} bits")
+            whole = whole << width | value
+        self.value = whole
+        self.length += sum(widths)
+        return self
+
     def sint(self, width: int, value: int) -> Bits:
         """`value` as `width` bits in two's complement."""
         if not -(1 << width - 1) <= value < 1 << width - 1:
