@@ -20,6 +20,7 @@ from fairway.service import archive
 from fairway.service.archive import Checkpoint, Letter
 from fairway.service.journal import Journal
 from fairway.settlement.epoch import prove_epoch
+from fairway.settlement.job import is_proven
 from fairway.settlement.proof import prove
 from fairway.units import TON
 
@@ -34,11 +35,14 @@ def lived() -> World:
         world.join(f"trader {name}", 300 * TON)
     wander(world, 160)
     _leave(world, world.join("leaver", 50 * TON))
-    asked = [wanted for wanted in world.effects if isinstance(wanted, effect.ProveSettlement)]
+    world.assess()
+    asked = [wanted for wanted in world.effects if isinstance(wanted, effect.ProveRecord)]
     for wanted in asked:
-        proven = prove(wanted.settlement, ENTROPY)
+        if not is_proven(wanted.record):
+            continue
+        proven = prove(wanted.record, ENTROPY)
         world.put(event.Proved(at_ms=world.now_ms, txid=proven.txid, proof=proven.proof))
-    records = [record for wanted in asked for record in (*wanted.published, wanted.settlement)]
+    records = [record for wanted in asked for record in (*wanted.fills, wanted.record)]
     proof = prove_epoch(records, ENTROPY).encode()
     world.put(event.EpochProved(at_ms=world.now_ms, first=0, last=len(asked), proof=proof))
     return world

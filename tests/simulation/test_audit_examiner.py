@@ -9,6 +9,7 @@ from fairway.audit.examiner import Examiner, Lie
 from fairway.exchange import effect, event
 from fairway.exchange.entry import GENESIS, link
 from fairway.settlement.epoch import prove_epoch
+from fairway.settlement.job import is_proven
 from fairway.settlement.proof import prove
 from fairway.units import TON
 from tests.simulation.test_exchange_flow import wander
@@ -23,13 +24,18 @@ def journal():
     world = World(11)
     for name in range(4):
         world.join(f"trader {name}", 300 * TON)
+    world.lend("0:1e", 500 * TON)
     wander(world, 160)
-    asked = [wanted for wanted in world.effects if isinstance(wanted, effect.ProveSettlement)]
+    world.leave("0:1e", 200 * TON, 500 * TON, 200 * TON)
+    world.assess()
+    asked = [wanted for wanted in world.effects if isinstance(wanted, effect.ProveRecord)]
     assert len(asked) > 5
     for wanted in asked:
-        proven = prove(wanted.settlement, ENTROPY)
+        if not is_proven(wanted.record):
+            continue
+        proven = prove(wanted.record, ENTROPY)
         world.put(event.Proved(at_ms=world.now_ms, txid=proven.txid, proof=proven.proof))
-    records = [record for wanted in asked for record in (*wanted.published, wanted.settlement)]
+    records = [record for wanted in asked for record in (*wanted.fills, wanted.record)]
     proof = prove_epoch(records, ENTROPY).encode()
     world.put(event.EpochProved(at_ms=world.now_ms, first=0, last=len(asked), proof=proof))
     return world.journal
@@ -58,7 +64,9 @@ def flipped(value):
 def test_an_honest_journal_is_accepted(journal):
     tally = examine(journal)
     assert tally.entries == len(journal)
-    assert tally.proofs == tally.settlements > 0
+    assert tally.proofs == tally.settlements + tally.lender_moves
+    assert tally.settlements > 0
+    assert tally.lender_moves == 5
     assert tally.ranged_values > 0
 
 

@@ -278,6 +278,25 @@ class World:
         )
         return self.put(ended)
 
+    def lend(self, wallet: str, nano: int) -> list[effect.AnyEffect]:
+        """The chain shows that a lender came."""
+        return self.put(event.Lent(at_ms=self.now_ms, wallet=wallet, amount=nano, transaction=self._digest()))
+
+    def leave(self, wallet: str, shares: int, held: int, paid: int) -> list[effect.AnyEffect]:
+        """The chain shows that a lender gave the vault shares back."""
+        return self.put(
+            event.Left(
+                at_ms=self.now_ms, wallet=wallet, shares=shares, held=held, paid=paid, transaction=self._digest()
+            )
+        )
+
+    def _digest(self) -> bytes:
+        return len(self.journal).to_bytes(32)
+
+    def assess(self) -> list[effect.AnyEffect]:
+        """An epoch ends here."""
+        return self.put(event.Assessed(at_ms=self.now_ms))
+
     def price(self, market: int, mark: int, funding: int = 0) -> None:
         self.rounds[market] += 1
         self.now_ms += 100

@@ -102,7 +102,7 @@ def test_a_pool_that_is_not_the_proven_one_is_found(world, planted):
     def forgets(settling, closing, closure, cover):
         before = settling.pool
         settled = close(settling, closing, closure, cover)
-        if settling.count == 1:
+        if settling.count == 2:
             settling.pool = before
         return settled
 

@@ -10,9 +10,9 @@ from multiprocessing import active_children
 import pytest
 from settlement_cases import case
 
-from fairway.errors import IllegalTransition, InvalidProof, Unavailable
-from fairway.exchange.effect import ProveSettlement
-from fairway.exchange.event import EpochProved, Proved
+from fairway.errors import IllegalTransition, InvalidProof, Rejected, Unavailable
+from fairway.exchange.effect import ProveRecord
+from fairway.exchange.event import Assessed, EpochProved, Proved
 from fairway.service import prover
 from fairway.service.prover import Provers
 from fairway.service.workers import Processes
@@ -33,6 +33,8 @@ class Journal:
         self.arrived = asyncio.Event()
 
     async def submit(self, event):
+        if isinstance(event, Assessed):
+            raise Rejected("settlement.insolvent", "there is no pool here")
         self.events.append(event)
         self.provers.note(event, [])
         self.arrived.set()
@@ -40,20 +42,20 @@ class Journal:
     def want(self, *numbers):
         for number in numbers:
             made = case(31_000 + number)
-            effect = ProveSettlement(number, made.settle(f"settlement {number}"), (made.opened,))
+            effect = ProveRecord(number, made.settle(f"settlement {number}"), (made.opened,))
             self.wanted.append(effect)
             self.provers.note(Proved(at_ms=0, txid=bytes(32), proof=b""), [effect])
 
     def check(self):
         """Every proof verifies, and every settlement has exactly one."""
         proofs = {event.txid: event.proof for event in self.events if isinstance(event, Proved)}
-        txs = [SettlementTx(w.settlement.statement, w.settlement.commitments, b"") for w in self.wanted]
+        txs = [SettlementTx(w.record.statement, w.record.commitments, b"") for w in self.wanted]
         assert len(self.events) - self.epochs() == len(proofs) == len(txs)
         for tx in txs:
             verify(SettlementTx(tx.statement, tx.commitments, proofs[tx.txid]))
         for event in self.events:
             if isinstance(event, EpochProved):
-                records = [(self.wanted[n].published[0].transaction(), txs[n]) for n in range(event.first, event.last)]
+                records = [(self.wanted[n].fills[0].transaction(), txs[n]) for n in range(event.first, event.last)]
                 verify_epoch([record for pair in records for record in pair], EpochProof.decode(event.proof))
 
     def epochs(self):
@@ -218,7 +220,7 @@ async def test_what_was_proven_before_a_restart_is_not_proven_again(journal):
 
 async def test_a_proof_that_does_not_verify_is_never_journaled(journal, monkeypatch):
     """The planted bug: a prover whose proofs are wrong."""
-    monkeypatch.setattr(prover, "prove_settlements", fail)
+    monkeypatch.setattr(prover, "prove_records", fail)
     journal.want(0)
     with pytest.raises(IllegalTransition) as caught:
         await asyncio.wait_for(journal.provers.finish(), WITHIN_S)

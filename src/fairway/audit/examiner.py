@@ -14,15 +14,18 @@ import msgspec
 
 from fairway.audit.lie import Lie
 from fairway.errors import FairwayError, InvalidMessage
-from fairway.exchange.effect import AnyEffect, ProveSettlement, SignClose
+from fairway.exchange.effect import AnyEffect, ProveRecord, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.entry import GENESIS, Entry, entry_hash
 from fairway.exchange.event import AnyEvent, Closed, EpochProved, Founded, Proved, RateSet, decode, encode
-from fairway.settlement.chain import PublicBooks
+from fairway.exchange.shown import Shown
+from fairway.settlement.chain import NOTHING, PublicBooks, Record
 from fairway.settlement.epoch import EpochProof, verify_epoch
-from fairway.settlement.note import OrderTx
+from fairway.settlement.job import Made, is_proven, published
+from fairway.settlement.lending import LendTx
 from fairway.settlement.proof import verify_batch
-from fairway.settlement.settlement import Settlement, SettlementTx
+from fairway.settlement.settlement import SettlementTx
+from fairway.settlement.solvency import SolvencyTx
 
 __all__ = ["Examiner", "Lie", "Tally"]
 
@@ -37,23 +40,23 @@ class Tally:
     entries: int = 0
     signatures: int = 0
     settlements: int = 0
+    lender_moves: int = 0
     proofs: int = 0
     epochs: int = 0
     ranged_values: int = 0
     payouts: int = 0
     unproven: int = 0
-    """Settlements of a service that was interrupted, whose proofs it still owes."""
+    """Records of a service that was interrupted, whose proofs it still owes."""
     unranged: int = 0
-    """Settlements, proven or not, that stand in no epoch yet."""
+    """Records, proven or not, that stand in no epoch yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A settlement as re-executed, waiting for the proof that the journal brings later."""
+    """A record as re-executed, waiting for the proof that the journal brings later."""
 
     seq: int
-    settlement: Settlement
-    published: tuple[OrderTx, ...]
+    record: Made
 
 
 @dataclass(slots=True)
@@ -65,9 +68,11 @@ class Examiner:
     _previous: bytes = GENESIS
     _at_ms: int = 0
     _pending: dict[bytes, _Pending] = field(default_factory=dict)
-    _records: list[tuple[OrderTx | SettlementTx, ...]] = field(default_factory=list)
-    _unverified: list[tuple[int, SettlementTx]] = field(default_factory=list)
-    _books: PublicBooks | None = None
+    epochs: list[Shown] = field(default_factory=list)
+    """The pool at the end of every epoch that showed it."""
+    _records: list[tuple[Record, ...]] = field(default_factory=list)
+    _unverified: list[tuple[int, SettlementTx | LendTx]] = field(default_factory=list)
+    _books: PublicBooks = field(default_factory=lambda: PublicBooks(NOTHING))
     _liens: dict[bytes, dict[int, int]] = field(default_factory=dict)
     _agreed: dict[bytes, int] = field(default_factory=dict)
 
@@ -101,7 +106,7 @@ class Examiner:
         return effects
 
     def finish(self, *, complete: bool = True) -> Tally:
-        """Verify what waits in batches; every settlement must have its proof and stand in an epoch.
+        """Verify what waits in batches; every record must have its proof and stand in an epoch.
 
         A journal that is not `complete`, its service interrupted, may still owe them: the tally says how many.
         """
@@ -110,22 +115,22 @@ class Examiner:
         self.tally.unproven, self.tally.unranged = len(self._pending), venue.settling.count - venue.final
         if complete and self._pending:
             first = min(self._pending.values(), key=lambda pending: pending.seq)
-            raise Lie(first.seq, "audit.unproven", "a settlement of this entry was never proven")
+            raise Lie(first.seq, "audit.unproven", "a record of this entry was never proven")
         if complete and self.tally.unranged:
-            raise Lie(self.tally.entries - 1, "audit.epoch", f"settlements from {venue.final} on are in no epoch")
+            raise Lie(self.tally.entries - 1, "audit.epoch", f"records from {venue.final} on are in no epoch")
         if not venue.lend_state_matches_channels():
             raise Lie(self.tally.entries - 1, "audit.lend_state", "lendState is not what the channels say")
         return self.tally
 
     def _follow(self, seq: int, event: AnyEvent, effects: list[AnyEffect]) -> None:
         for effect in effects:
-            if isinstance(effect, ProveSettlement):
-                self._settled(seq, effect)
+            if isinstance(effect, ProveRecord):
+                self._recorded(seq, effect)
             elif isinstance(effect, SignClose):
                 account = self.engine.accounts[effect.channel_id]
                 self._agreed[effect.channel_id] = account.balance
         match event:
-            case Founded():
+            case Founded() if not event.pool_seed:
                 self._books = PublicBooks(self.engine.venue.settling.pool.commitment)
             case Proved():
                 self._proved(seq, event)
@@ -138,27 +143,27 @@ class Examiner:
             case _:
                 self.tally.signatures += hasattr(event, "signature") + len(getattr(event, "signatures", ()))
 
-    # Settlements
+    # Records
 
-    def _settled(self, seq: int, effect: ProveSettlement) -> None:
+    def _recorded(self, seq: int, effect: ProveRecord) -> None:
         """The public records chain: each consumes the pool and the note that the ones before it left."""
-        assert self._books is not None
-        published = tuple(opened.transaction() for opened in effect.published)
-        settlement = effect.settlement
-        unproven = SettlementTx(settlement.statement, settlement.commitments, b"")
-        group: tuple[OrderTx | SettlementTx, ...] = (*published, unproven)
+        unproven = published(effect.record)
+        group: tuple[Record, ...] = (*(opened.transaction() for opened in effect.fills), unproven)
         for record in group:
             self._books.apply(record)
-        self._pending[unproven.txid] = _Pending(seq, settlement, published)
+        if is_proven(effect.record):
+            self._pending[unproven.txid] = _Pending(seq, effect.record)
         self._records.append(group)
-        self.tally.settlements += 1
+        self.tally.settlements += isinstance(unproven, SettlementTx)
+        self.tally.lender_moves += isinstance(unproven, LendTx)
 
     def _proved(self, seq: int, event: Proved) -> None:
         pending = self._pending.pop(event.txid, None)
         if pending is None:
-            raise InvalidMessage("audit.proof", "a proof of a settlement that does not wait for one")
-        settlement = pending.settlement
-        self._unverified.append((seq, SettlementTx(settlement.statement, settlement.commitments, event.proof)))
+            raise InvalidMessage("audit.proof", "a proof of a record that does not wait for one")
+        proven = published(pending.record, event.proof)
+        assert not isinstance(proven, SolvencyTx)
+        self._unverified.append((seq, proven))
         if len(self._unverified) >= BATCH:
             self._verify()
 
@@ -175,12 +180,22 @@ class Examiner:
 
     def _epoch(self, seq: int, event: EpochProved) -> None:
         records = [record for group in self._records[event.first : event.last] for record in group]
+        self._shown(seq, event)
         try:
             verify_epoch(records, EpochProof.decode(event.proof))
         except FairwayError as error:
             raise Lie(seq, error.code, error.message) from error
         self.tally.epochs += 1
         self.tally.ranged_values += sum(len(record.ranged()) for record in records)
+
+    def _shown(self, seq: int, event: EpochProved) -> None:
+        """What the epoch shows of the pool keeps its identity, and its net worth is that of the records."""
+        shown = self.engine.venue.shown
+        if shown is None or not event.first <= shown.number < event.last:
+            return
+        if not shown.holds():
+            raise Lie(seq, "audit.pool", "what the pool, insurance and fees hold is not what was put in and won")
+        self.epochs.append(shown)
 
     # Payouts
 

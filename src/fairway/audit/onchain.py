@@ -20,6 +20,8 @@ from fairway.exchange.event import (
     Disputed,
     Founded,
     Funded,
+    Left,
+    Lent,
     Opened,
     RateSet,
     Slashed,
@@ -27,7 +29,7 @@ from fairway.exchange.event import (
 from fairway.exchange.ledger import WORLD, Ledger
 from fairway.vault.losses import slash_fine, slash_stake
 
-__all__ = ["ChainClaims", "ChannelFacts", "Compared", "Dispute", "HomeComing", "TopUp", "VaultFacts"]
+__all__ = ["ChainClaims", "ChannelFacts", "Compared", "Dispute", "HomeComing", "LenderMove", "TopUp", "VaultFacts"]
 
 
 class TopUp(NamedTuple):
@@ -73,13 +75,22 @@ class HomeComing(NamedTuple):
     charged: int
 
 
+class LenderMove(NamedTuple):
+    """`wallet` lent `nano` (`shares` 0), or gave `shares` of his `held` back, for which the vault owed him `nano`."""
+
+    wallet: str
+    nano: int
+    shares: int = 0
+    held: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class VaultFacts:
     """The vault: its sums in nano, its transactions, and what left it for wallets apart from home-comings.
 
-    `wrapped` counts every deposit ever minted; `lent` what was lent, less what was repaid. `judgements` are the
-    transactions that set or lift a lien, by digest: the channel's ID; `slashings` those that made the bond pay for a
-    lie.
+    `wrapped` counts every deposit ever minted; `lent` what was lent, less what has left for shares and fees. `lenders`
+    are the moves of whoever lends, the operator included, by digest. `judgements` are the transactions that set or lift
+    a lien, by digest: the channel's ID; `slashings` those that made the bond pay for a lie.
     """
 
     locked: int
@@ -92,6 +103,7 @@ class VaultFacts:
     judgements: Mapping[bytes, bytes]
     slashings: Mapping[bytes, bytes]
     transactions: Mapping[bytes, int]
+    lenders: Mapping[bytes, LenderMove] = field(default_factory=dict)
 
 
 class Compared(NamedTuple):
@@ -118,6 +130,7 @@ class ChainClaims:
         self._withdraws: dict[bytes, int] = {}
         self._slashed: list[tuple[int, Slashed, int]] = []
         self._bond = 0
+        self._lenders: list[tuple[int, Lent | Left]] = []
 
     @property
     def founded(self) -> Founded:
@@ -125,7 +138,7 @@ class ChainClaims:
         assert self._founded is not None
         return self._founded
 
-    def note(self, seq: int, event: AnyEvent) -> None:
+    def note(self, seq: int, event: AnyEvent) -> None:  # noqa: C901 - the table of events
         """Learn what entry `seq` says of the chain."""
         match event:
             case Founded():
@@ -140,6 +153,8 @@ class ChainClaims:
                 self._rates.setdefault((event.channel_id, event.match_id), []).append((seq, event))
             case CloseProposed() if event.reopen_id is not None:
                 self._withdraws[event.channel_id] = event.withdraw
+            case Lent() | Left():
+                self._lenders.append((seq, event))
             case Closed():
                 self._closed[event.channel_id] = seq, event
             case BondPosted():
@@ -170,6 +185,9 @@ class ChainClaims:
             named += len(rates)
         self._check_slashed(vault)
         named += len(self._slashed)
+        for seq, moved in self._lenders:
+            _check_lender(seq, moved, vault)
+            named += 1
         payouts = self._check_payouts(vault, channels)
         unseen_ends, unseen_nano = self._check_money(vault, ledger)
         unseen_slashings = len(vault.slashings) - len(self._slashed)
@@ -224,7 +242,8 @@ class ChainClaims:
         unseen = self._unseen_ends(vault)
         told = sum(story[-1][1].deposit_a for story in self._funded.values())
         told_bond, fines = self._unseen_slashings(vault)
-        bond, lent = vault.bond - told_bond, vault.lent - founded.pool_seed - founded.insurance_seed
+        bond, lent = vault.bond - told_bond, vault.lent - self._told_lent(vault)
+        lent -= founded.pool_seed + founded.insurance_seed
         if bond < 0:
             raise Lie(None, "audit.bond", f"the vault's bond is {vault.bond} nano, less than the journal tells of")
         if lent < 0:
@@ -236,6 +255,17 @@ class ChainClaims:
         if vault.locked != inside and not unseen:
             raise Lie(last, "audit.locked", f"the vault holds {vault.locked} nano; the ledger says {inside}")
         return unseen, coming
+
+    def _told_lent(self, vault: VaultFacts) -> int:
+        """What entries say that lenders put in, less what they got; and what of it the chain shows and no entry tells.
+
+        Only who was told to lend can leave untold.
+        """
+        told = sum(each.amount if isinstance(each, Lent) else -each.paid for _, each in self._lenders)
+        wallets = {each.wallet for _, each in self._lenders}
+        digests = {each.transaction for _, each in self._lenders}
+        unseen = [each for digest, each in vault.lenders.items() if digest not in digests and each.wallet in wallets]
+        return told - sum(each.nano for each in unseen if each.shares)
 
     def _unseen_slashings(self, vault: VaultFacts) -> tuple[int, int]:
         """The bond that is to be there, less what no entry tells of yet was taken; and the fines of that, in nano."""
@@ -256,6 +286,7 @@ class ChainClaims:
         told = {closed.transaction for _, closed in self._closed.values()}
         told |= {rate.transaction for rates in self._rates.values() for _, rate in rates}
         told |= {slashed.transaction for _, slashed, _ in self._slashed}
+        told |= {each.transaction for _, each in self._lenders}
         return max((vault.transactions[digest] for digest in told), default=0)
 
     def _unseen_ends(self, vault: VaultFacts) -> int:
@@ -267,6 +298,17 @@ class ChainClaims:
                 seq, _ = self.opened[home.channel_id]
                 raise Lie(seq, "audit.unseen", "the chain shows the end of this channel, and no entry tells of it")
         return len(unseen)
+
+
+def _check_lender(seq: int, told: Lent | Left, vault: VaultFacts) -> None:
+    if isinstance(told, Lent):
+        move = LenderMove(told.wallet, told.amount)
+    else:
+        move = LenderMove(told.wallet, told.paid, told.shares, told.held)
+    if told.transaction not in vault.lenders:
+        raise Lie(seq, "audit.transaction", "the chain has no such transaction of a lender")
+    if vault.lenders[told.transaction] != move:
+        raise Lie(seq, "audit.lender", "the chain shows another wallet, sum or number of shares for this lender")
 
 
 def _check_funded(seq: int, funded: Funded, facts: ChannelFacts) -> None:

@@ -6,31 +6,27 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fairway.audit.onchain import ChainClaims, ChannelFacts, Dispute, HomeComing, TopUp, VaultFacts
+from fairway.audit.onchain import ChainClaims, ChannelFacts, Dispute, HomeComing, LenderMove, TopUp, VaultFacts
 from fairway.chain.interface import Message, Transaction
 from fairway.chain.router import Router
 from fairway.channel import codec
 from fairway.errors import FairwayError, Unavailable
 from fairway.exchange.site import channel_setup
+from fairway.service.lenders import LenderSight
 from fairway.service.sight import come_home, judged_channel, slashed_channel
 from fairway.ton.address import Address
 from fairway.ton.cells import Builder, Slice, from_boc
 from fairway.ton.messages import address_of
 from fairway.ton.vault_messages import AccountView, PoolView, read_account, read_books, read_pool, wallet_init
-from fairway.vault.pool import lend, withdraw
-from fairway.vault.state import Books
 
 __all__ = ["copied", "read_chain"]
 
 EVERYTHING = 1 << 40
 NOTIFICATION, TRANSFER, MINT = 0x7362D09C, 0x0F8A7EA5, 0x178D4519
-LEND, REPAY, TOP_UP = 0x4C454E44, 0x52455059, 0x593E3893
-WITHDRAW, POST_VALUE = 0x57544844, 0x504F5354
-PLENTY = 1 << 100
+REPAY, TOP_UP = 0x52455059, 0x593E3893
 
 
 @contextmanager
@@ -101,17 +97,19 @@ class _Reading:
             claims[str(wallet)] += nano
         homes = [found for each in transactions if (found := self._home(each)) is not None]
         ends = {home.digest for home in homes}
+        lenders, lent = _lent(transactions)
         return VaultFacts(
             locked=books.locked,
             bond=books.bond,
             wrapped=sum(_minted(message) for each in transactions for message in each.outgoing),
-            lent=_lent(transactions, sum(nano for _, nano in self._pool().exits)),
+            lent=lent + sum(nano for _, nano in self._pool().exits),
             claims=claims,
             paid_later=_sent((each for each in transactions if each.digest not in ends), payouts),
             homes=homes,
             judgements=self._about(transactions, judged_channel),
             slashings=self._about(transactions, slashed_channel),
             transactions={each.digest: each.lt for each in transactions},
+            lenders=lenders,
         )
 
     def _about(
@@ -186,37 +184,20 @@ def _minted(message: Message) -> int:
     return nano if payload.load_uint(32) == TOP_UP and payload.load_bit() else 0
 
 
-def _lent(transactions: Iterable[Transaction], waiting: int) -> int:
-    """What lenders have in the vault: lent, less what left for shares and fees, with what still waits to leave.
-
-    What a share was worth when it was sold follows from what was posted; so the pool's own arithmetic says it again.
-    """
-    books, inside = Books(locked=PLENTY), waiting
+def _lent(transactions: Iterable[Transaction]) -> tuple[dict[bytes, LenderMove], int]:
+    """Every move of a lender by its digest, and what all of them, and the operator's fees, leave in the vault."""
+    sight, moves, inside = LenderSight(), dict[bytes, LenderMove](), 0
     for each in transactions:
-        if each.incoming is None:
-            continue
-        fields, lender = _body(each.incoming), (each.incoming.source or "").encode()
-        word = _word(fields)
-        if word not in {LEND, REPAY, WITHDRAW, POST_VALUE}:
-            continue
-        fields.skip_bits(96)
-        if word == POST_VALUE:
-            posted = fields.load_ref().begin_parse()
-            posted.skip_bits(32)
-            posted.load_address()
-            epoch, value = posted.load_uint(32), posted.load_coins() or 0
-            books = replace(books, pool=replace(books.pool, epoch=epoch, value=value))
-            continue
-        if word == REPAY:
+        move = sight.see(each)
+        if move is not None:
+            moves[move.digest] = LenderMove(move.wallet, move.nano, move.shares, move.held)
+            inside += -move.nano if move.leaves else move.nano
+        fields = _body(each.incoming)
+        if _word(fields) == REPAY:
+            fields.skip_bits(96)
             fields.load_address()
-        amount = fields.load_coins() or 0
-        if word == WITHDRAW:
-            books, paid = withdraw(books, lender, amount)
-            inside -= sum(payment.nano for payment in paid)
-        else:
-            inside += amount if word == LEND else -amount
-            books = lend(books, lender, amount)[0] if word == LEND else books
-    return inside
+            inside -= fields.load_coins() or 0
+    return moves, inside
 
 
 def _sent(transactions: Iterable[Transaction], wallets: set[str]) -> Mapping[str, int]:

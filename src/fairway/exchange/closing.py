@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from fairway.channel.machine import newest_b
-from fairway.exchange.effect import ProveSettlement
+from fairway.exchange.effect import ProveRecord
 from fairway.exchange.ledger import INSURANCE
 from fairway.exchange.settling import Close
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
 from fairway.risk.liquidation import liquidation_price
+from fairway.settlement.job import Made, is_proven
+from fairway.settlement.note import Opened
+from fairway.settlement.settlement import Settlement
 
-__all__ = ["close_position"]
+__all__ = ["ask_proof", "close_position"]
 
 
 def close_position(
@@ -33,10 +36,15 @@ def close_position(
         liquidation_price(contract, held.position, newest.funding) or 0,
         turn.at_ms,
     )
-    number = venue.settling.count
-    settlement, published = venue.settling.close(close, closure, cover)
-    turn.effects.append(ProveSettlement(number, settlement, published))
+    settlement, fills = venue.settling.close(close, closure, cover)
     venue.counts.settlements += 1
-    txid = settlement.txid
-    venue.unproven.add(txid)
+    return ask_proof(venue, turn, settlement, fills)
+
+
+def ask_proof(venue: Venue, turn: Turn, record: Made, fills: tuple[Opened, ...]) -> bytes:
+    """Have the newest record proven, with the `fills` published before it; its txid."""
+    turn.effects.append(ProveRecord(venue.settling.count - 1, record, fills))
+    txid = record.txid
+    if is_proven(record):
+        venue.unproven[txid] = isinstance(record, Settlement)
     return txid

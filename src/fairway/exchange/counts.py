@@ -30,3 +30,6 @@ class Counts:
     states_cosigned: int = 0
     settlements: int = 0
     settlements_proved: int = 0
+    lends: int = 0
+    redemptions: int = 0
+    epochs_shown: int = 0

@@ -16,16 +16,17 @@ from fairway.exchange.event import Priced
 from fairway.exchange.terms import Receipt
 from fairway.exchange.venue import Debt, Dodge
 from fairway.risk.deleverage import Candidate
+from fairway.settlement.job import Made
 from fairway.settlement.note import Opened
-from fairway.settlement.settlement import Settlement
 
 __all__ = [
     "Absolve",
     "AnyEffect",
     "Challenge",
     "Deleveraged",
+    "PostValue",
     "Print",
-    "ProveSettlement",
+    "ProveRecord",
     "PunishDodge",
     "PunishFill",
     "Push",
@@ -117,15 +118,25 @@ class Absolve:
 
 
 @dataclass(frozen=True, slots=True)
-class ProveSettlement:
-    """Have settlement `number` (from 0) proven, off the hot path; the answer is a `Proved` event.
+class ProveRecord:
+    """Have record `number` (from 0) proven, off the hot path; the answer is a `Proved` event.
 
-    `published` are the fills that it makes public; their ranges, and its own, are proven with its epoch.
+    It is a settlement, a lender's move, or a showing of solvency, which has no proof but its epoch's. `fills` are made
+    public before it; their ranges, and its own, are proven with its epoch.
     """
 
     number: int
-    settlement: Settlement
-    published: tuple[Opened, ...]
+    record: Made
+    fills: tuple[Opened, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostValue:
+    """Tell the vault what a share is worth: `worth` ÷ (S · `shares`) nano, as `record` shows, whose epoch is proven."""
+
+    record: bytes
+    worth: int
+    shares: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +190,7 @@ AnyEffect = (
     | Deleveraged
     | PunishDodge
     | PunishFill
-    | ProveSettlement
+    | ProveRecord
+    | PostValue
     | Print
 )

@@ -15,12 +15,13 @@ import msgspec
 from fairway.channel.machine import Channel, next_b
 from fairway.channel.phase import TRADING
 from fairway.errors import IllegalTransition, Rejected
-from fairway.exchange import lifecycle
+from fairway.exchange import lending, lifecycle
 from fairway.exchange.account import Account
 from fairway.exchange.authentic import authenticate
 from fairway.exchange.effect import AnyEffect, Push
 from fairway.exchange.event import (
     AnyEvent,
+    Assessed,
     BondPosted,
     Closed,
     CloseProposed,
@@ -28,6 +29,8 @@ from fairway.exchange.event import (
     EpochProved,
     Founded,
     Funded,
+    Left,
+    Lent,
     Opened,
     Outrun,
     Priced,
@@ -98,8 +101,7 @@ class Engine:
     def apply(self, event: AnyEvent) -> list[AnyEffect]:
         """Let `event` happen; what must be done about it, in order. `Rejected` leaves everything as it was."""
         if isinstance(event, Founded):
-            self._found(event)
-            return []
+            return self._found(event)
         turn = Turn(event.at_ms)
         _dispatch(self.venue, turn, event)
         try:
@@ -113,12 +115,15 @@ class Engine:
             self.venue.check()
         return turn.effects + pushes
 
-    def _found(self, event: Founded) -> None:
+    def _found(self, event: Founded) -> list[AnyEffect]:
         if self._venue is not None:
             raise Rejected("engine.founded", "the venue is founded once")
         self._venue = Venue(event)
+        turn = Turn(event.at_ms)
+        lending.begin(self._venue, turn)
         self._venue.ledger.settle_event()
         self.applied = 1
+        return turn.effects
 
 
 def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901, PLR0912 - the table of events
@@ -150,7 +155,13 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
         case Proved():
             venue.prove(event.txid)
         case EpochProved():
-            venue.finish_epoch(event.first, event.last)
+            lending.finish_epoch(venue, turn, event)
+        case Lent():
+            lending.lend(venue, turn, event)
+        case Left():
+            lending.leave(venue, turn, event)
+        case Assessed():
+            lending.assess(venue, turn, event)
         case Founded():
             raise IllegalTransition("engine.founded", "the venue is founded once")
 

@@ -13,6 +13,7 @@ from fairway.exchange.listing import Listing
 from fairway.exchange.terms import OrderTerms
 
 __all__ = [
+    "Assessed",
     "BondPosted",
     "CloseProposed",
     "Closed",
@@ -21,6 +22,8 @@ __all__ = [
     "Event",
     "Founded",
     "Funded",
+    "Left",
+    "Lent",
     "Opened",
     "Outrun",
     "Priced",
@@ -198,15 +201,37 @@ class Slashed(Event, frozen=True, tag="slashed"):
     transaction: bytes
 
 
+class Lent(Event, frozen=True, tag="lent"):
+    """The chain shows that `wallet` lent the pool `amount` nano."""
+
+    wallet: str
+    amount: int
+    transaction: bytes
+
+
+class Left(Event, frozen=True, tag="left"):
+    """The chain shows that `wallet` gave the vault `shares` of its `held` shares back, which owes it `paid` nano."""
+
+    wallet: str
+    shares: int
+    held: int
+    paid: int
+    transaction: bytes
+
+
+class Assessed(Event, frozen=True, tag="assessed"):
+    """An epoch is to end here: every open fill is published, and the pool's net worth shown to be at least zero."""
+
+
 class Proved(Event, frozen=True, tag="proved"):
-    """A prover finished the R1CS proof of settlement `txid`; it was verified before it was journaled."""
+    """A prover finished the R1CS proof of record `txid`; it was verified before it was journaled."""
 
     txid: bytes
     proof: bytes
 
 
 class EpochProved(Event, frozen=True, tag="epoch_proved"):
-    """Settlements up to number `last` (from 0, exclusive) had their ranges proven together."""
+    """Records up to number `last` (from 0, exclusive) had their ranges proven together."""
 
     first: int
     last: int
@@ -227,6 +252,9 @@ AnyEvent = (
     | BondPosted
     | Switched
     | Slashed
+    | Lent
+    | Left
+    | Assessed
     | Proved
     | EpochProved
 )

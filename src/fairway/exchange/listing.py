@@ -10,7 +10,7 @@ import msgspec
 from fairway.errors import FairwayError, Rejected
 from fairway.market.instrument import Instrument
 from fairway.risk.contract import Contract, Payoff, brackets
-from fairway.units import LOT_BOUND, Lot, Ppm, parse_ton
+from fairway.units import LOT_BOUND, MILLION, Lot, Ppm, parse_ton
 
 __all__ = ["Caps", "Listing", "default_listings", "parse_listings"]
 
@@ -23,11 +23,12 @@ class Caps(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Listing(msgspec.Struct, frozen=True, array_like=True):
-    """One market of the venue."""
+    """One market of the venue. `lenders_share` ppm of the fees, rebates taken off, are the lenders'."""
 
     instrument: Instrument
     contract: Contract
     caps: Caps = Caps()
+    lenders_share: int = 0
 
     @property
     def market(self) -> int:
@@ -57,6 +58,11 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
     tiers: list[_Tier]
     max_position: int = 0
     max_open_interest: int = 0
+    lenders_share: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lenders_share <= MILLION:
+            raise ValueError("lenders_share is between 0 and 1,000,000 ppm")
 
     def listing(self) -> Listing:
         rules = Instrument(
@@ -74,7 +80,7 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
         if not 0 <= self.max_position < LOT_BOUND > self.max_open_interest >= 0:
             raise Rejected("market.caps", "a cap lies outside its bounds", symbol=self.symbol)
         caps = Caps(self.max_position, self.max_open_interest)
-        return Listing(rules, Contract(payoff, self.unit, tiers, *fees), caps)
+        return Listing(rules, Contract(payoff, self.unit, tiers, *fees), caps, self.lenders_share)
 
 
 class _Markets(msgspec.Struct, forbid_unknown_fields=True):

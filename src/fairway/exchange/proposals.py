@@ -74,6 +74,7 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     if channel.a and half == channel.a.half:
         raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
     account.check_orders(event.orders, event.drops, turn.at_ms)
+    _check_solvent(venue, event)
     for terms in event.orders:
         _check_price(venue, terms)
         venue.check_mode(terms.market, turn.at_ms, reduce_only=terms.reduce_only)
@@ -82,6 +83,12 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     accepted = check_proposal(channel, half, event.signature, adds, event.drops, implied=implied, verify=_verified)
     _check_room(channel, account, event)
     return accepted
+
+
+def _check_solvent(venue: Venue, event: Proposed) -> None:
+    """A pool worth less than nothing stands opposite to no new risk; what is open may be closed."""
+    if not venue.is_solvent and not all(terms.reduce_only for terms in event.orders):
+        raise Rejected("pool.insolvent", "the pool is worth less than nothing; positions can only be closed")
 
 
 def _promise(account: Account, terms: OrderTerms) -> Conditional:

@@ -17,11 +17,13 @@ from fairway.exchange.counts import Counts
 from fairway.exchange.event import Founded, Priced, Switched
 from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.rules import Rules
-from fairway.exchange.settling import Settling
+from fairway.exchange.settling import Settling, claim_of
+from fairway.exchange.shown import Shown
 from fairway.exchange.switch import Mode, Switches
 from fairway.exchange.terms import OracleRound, Receipt
 from fairway.market.book import Book
 from fairway.market.trigger import Triggers
+from fairway.risk.contract import Payoff
 
 __all__ = ["Carrier", "Debt", "Dodge", "Venue", "order_id_of", "owner_of", "split_order_id"]
 
@@ -73,6 +75,7 @@ class _Known(NamedTuple):
 
     balance: int = 0
     gained: int = 0
+    claims: int = 0
 
 
 class Venue:
@@ -87,6 +90,7 @@ class Venue:
         "_known",
         "_users",
         "accounts",
+        "assessed",
         "bonded",
         "books",
         "carriers",
@@ -101,10 +105,14 @@ class Venue:
         "forfeited",
         "founded",
         "holders",
+        "income",
         "ledger",
+        "lender_moves",
+        "lent",
         "liquidating",
         "matches",
         "net",
+        "net_fees",
         "open_lots",
         "owed",
         "payouts",
@@ -113,6 +121,7 @@ class Venue:
         "rounds",
         "rules",
         "settling",
+        "shown",
         "slashed",
         "switches",
         "touched",
@@ -150,11 +159,19 @@ class Venue:
         self.unsigned: dict[int, deque[tuple[bytes, Debt]]] = {market: deque() for market in self.rules.listings}
         self._known: dict[bytes, _Known] = {}
         self._users = _Known()
+        self.net_fees = dict.fromkeys(self.rules.listings, 0)
+        self.income = 0
+        self.lent = 0
+        self.lender_moves: set[bytes] = set()
+        """The transactions that told of lenders."""
+        self.assessed: list[Shown] = []
+        self.shown: Shown | None = None
         self.recovered = 0
         self.bonded = 0
         self.forfeited = 0
         self.slashed: set[bytes] = set()
-        self.unproven: set[bytes] = set()
+        self.unproven: dict[bytes, bool] = {}
+        """By txid: whether it is a settlement."""
         self.final = 0
         self.payouts: dict[bytes, str] = {}
         self.matches = 0
@@ -190,6 +207,8 @@ class Venue:
             return account.apply(change)
         before = account.signed_lots(market)
         outcome = account.apply(change)
+        if outcome is not None and outcome.reason == "fee":
+            self.net_fees[market] += outcome.fee
         after = account.signed_lots(market)
         self.net[market] += after - before
         self.open_lots[market] += max(0, after) - max(0, before)
@@ -245,20 +264,29 @@ class Venue:
         renewed = sorted(market for market in self.touched.pop(channel_id, ()) if market in held)
         return max([at_ms, *(self.rounds[market].at_ms + 1 for market in renewed)]), renewed
 
+    @property
+    def gained(self) -> int:
+        """Σ over channels of what side B won from its user, as of the event that was checked last."""
+        return self._users.gained
+
     def is_expired(self, order_id: int, at_ms: int) -> bool:
         """Whether a live order's time has passed."""
         channel_id, key = split_order_id(order_id)
         return 0 < self.accounts[channel_id].orders[key].terms.expires_ms <= at_ms
 
+    @property
+    def is_solvent(self) -> bool:
+        """Whether the pool is worth at least nothing, whatever the prices are."""
+        return self.settling.value >= 0
+
     def prove(self, txid: bytes) -> None:
-        """Settlement `txid` was proven; `Rejected` where none waits for its proof."""
+        """Record `txid` was proven; `Rejected` where none waits for its proof."""
         if txid not in self.unproven:
-            raise Rejected("settlement.unknown", "no such settlement waits for its proof", txid=txid)
-        self.unproven.discard(txid)
-        self.counts.settlements_proved += 1
+            raise Rejected("settlement.unknown", "no such record waits for its proof", txid=txid)
+        self.counts.settlements_proved += self.unproven.pop(txid)
 
     def finish_epoch(self, first: int, last: int) -> None:
-        """Settlements `first` ≤ n < `last` are final; epochs follow one another without a gap."""
+        """Records `first` ≤ n < `last` are final; epochs follow one another without a gap."""
         if first != self.final or not first < last <= self.settling.count:
             raise Rejected("settlement.epoch", "the epoch does not follow the last one", first=first, last=last)
         self.final = last
@@ -281,14 +309,30 @@ class Venue:
             raise IllegalTransition("venue.lend_state", "the proven pool is not the ledger's pool")
         if self._own() != self._users.gained:
             raise IllegalTransition("venue.lend_state", "the house has not what the channels' side B has won")
+        if self.settling.claims != self._users.claims:
+            raise IllegalTransition("venue.worth", "the notes are worth another sum to the pool than the positions")
 
     def _check_account(self, channel_id: bytes) -> None:
         account, known = self.accounts[channel_id], self._known.get(channel_id, _Known())
         if self.ledger.balances.get(user(channel_id), 0) != account.balance:
             raise IllegalTransition("venue.account", "ledger and channel differ", channel=channel_id.hex())
-        newest = self._known[channel_id] = _Known(account.balance, account.due - account.earned)
+        newest = self._known[channel_id] = _Known(account.balance, account.due - account.earned, self._claims(account))
         self._users = _Known(
-            self._users.balance + newest.balance - known.balance, self._users.gained + newest.gained - known.gained
+            self._users.balance + newest.balance - known.balance,
+            self._users.gained + newest.gained - known.gained,
+            self._users.claims + newest.claims - known.claims,
+        )
+
+    def _claims(self, account: Account) -> int:
+        """What the account's positions add to S·NAV."""
+        return sum(
+            claim_of(
+                held.position.s,
+                held.position.cost,
+                held.position.funding_base,
+                inverse=self.rules.listing(market).contract.payoff is Payoff.INVERSE,
+            )
+            for market, held in account.positions.items()
         )
 
     def check(self) -> None:
@@ -311,12 +355,12 @@ class Venue:
                 raise IllegalTransition("venue.interest", "the open interest is not what is held", market=market)
 
     def lend_state_matches_channels(self) -> bool:
-        """Settlement §6: lendState + insurance + fees + bond = what was put in + Σ what the channels' side B won."""
+        """Settlement §6: lendState + insurance + fees + bond = what was put in + Σ what side B of the channels won."""
         return self._own() == sum(account.due - account.earned for account in self.accounts.values())
 
     def _own(self) -> int:
-        """What the house has beyond what was put in and what closed channels left."""
-        seeded = self.founded.pool_seed + self.founded.insurance_seed + self.bonded + self.forfeited
+        """What the house has beyond what was put in, by the operator and by lenders, and what closed channels left."""
+        seeded = self.founded.pool_seed + self.founded.insurance_seed + self.bonded + self.forfeited + self.lent
         return sum(self.ledger.balances[name] for name in HOUSE if name != WORLD) - seeded - self.recovered
 
     def digest(self, canonical: Callable[[object], bytes]) -> bytes:
@@ -343,7 +387,12 @@ class Venue:
         whole.update(canonical(sorted((name, sorted(markets)) for name, markets in self.touched.items())))
         whole.update(canonical([self.switches.number, sorted(self.switches.set.items())]))
         whole.update(canonical([self.bonded, sorted(self.slashed)]))
-        whole.update(self.settling.pool.commitment + canonical([self.matches, self.settling.count, self.final]))
+        settling = self.settling
+        whole.update(settling.pool.commitment + settling.shares.commitment)
+        whole.update(b"".join(settling.holdings[name].commitment for name in sorted(settling.holdings)))
+        whole.update(
+            canonical([self.matches, settling.count, self.final, self.lent, self.income, sorted(self.lender_moves)])
+        )
         return whole.digest()
 
     def book_digest(self) -> bytes:

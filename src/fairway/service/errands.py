@@ -19,7 +19,7 @@ from fairway.channel.state import Body, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.claims import Paper, Promised, claim, markets
-from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PunishDodge, PunishFill, Push, SignClose
+from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PostValue, PunishDodge, PunishFill, Push, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
 from fairway.exchange.site import channel_setup
@@ -27,13 +27,23 @@ from fairway.exchange.wire import CloseSigned, encode
 from fairway.service.evidence import absolving, dodge_evidence, fill_evidence
 from fairway.service.hub import Hub
 from fairway.service.keys import Keyring
+from fairway.service.lenders import posted_value
 from fairway.service.losses import Losses
 from fairway.service.papers import Papers
 from fairway.service.sight import channel_sight
-from fairway.ton.cells import Cell
+from fairway.ton.address import Address
+from fairway.ton.cells import Cell, cell_hash
 from fairway.ton.channel_view import GETTER, BodyView, ChannelState, ChannelView, QuarantineView, read_channel
 from fairway.ton.messages import address_of
-from fairway.ton.vault_messages import EVIDENCE_VALUE, read_account
+from fairway.ton.vault_messages import (
+    EVIDENCE_VALUE,
+    SignedCell,
+    pool_value,
+    post_value,
+    read_account,
+    read_books,
+    read_pool,
+)
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
@@ -61,6 +71,7 @@ class Errands:
         self._errands: asyncio.Queue[Errand] = asyncio.Queue()
         self._papers = Papers()
         self._losses = Losses(chain, engine, self._show, self._signer, self._name)
+        self._value: PostValue | None = None
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Take on what `event` asks for."""
@@ -80,6 +91,9 @@ class Errands:
                     self._take_on(partial(self._punish_dodge, effect))
                 case Absolve():
                     self._take_on(partial(self._absolve, effect, pushes[effect.channel_id]))
+                case PostValue():
+                    self._value = effect
+                    self._take_on(partial(self._post_value, effect))
                 case _:
                     pass
         if isinstance(event, Disputed):
@@ -291,14 +305,30 @@ class Errands:
             body = absolving(self._name(absolve.channel_id), absolve, service)
             await self._show(body)
 
+    # The pool
+
+    async def _post_value(self, newest: PostValue) -> None:
+        """Tell the vault what its shares are worth, as soon as it listens and unless a newer epoch says it better."""
+        vault, rules = self._engine.rules.vault, self._engine.rules
+        posted = read_pool(await self._chain.run_get(vault, "get_pool"))
+        await self._until_chain((posted.posted_s + rules.quarantine_s) * MILLIS, lambda: newest is not self._value)
+        books = read_books(await self._chain.run_get(vault, "get_books"))
+        value = posted_value(posted, newest, books.locked - books.bond)
+        if newest is not self._value or newest.record == posted.record or value == posted.value:
+            return
+        said = pool_value(Address.parse(vault), posted.epoch + 1, value, newest.record)
+        signature = self._keyring.consent().sign(cell_hash(said))
+        await self._show(post_value(SignedCell(signature, said)))
+
     async def _owes(self, channel_id: bytes, match_id: int) -> bool:
         """Whether the vault has this lien now."""
         name = int.from_bytes(self._name(channel_id))
         view = read_account(await self._chain.run_get(self._engine.rules.vault, "get_account", (name,)))
         return view is not None and match_id in view.liens
 
-    async def _until_chain(self, at_ms: int) -> None:
-        while await self._chain.now() * MILLIS < at_ms:  # noqa: ASYNC110 - the chain's clock sets no event
+    async def _until_chain(self, at_ms: int, is_stale: Callable[[], bool] = bool) -> None:
+        """Until the chain's clock says `at_ms`, or nobody waits for it any more."""
+        while await self._chain.now() * MILLIS < at_ms and not is_stale():  # noqa: ASYNC110 - the chain's clock sets no event
             await asyncio.sleep(PAUSE_S)
 
     # What all need

@@ -35,6 +35,7 @@ from fairway.service.views import Views
 from fairway.service.vigil import Vigil
 from fairway.service.watch import Watch
 from fairway.service.workers import Processes, Workers
+from fairway.ton.wallet import Wallet
 
 __all__ = ["House", "Settings"]
 
@@ -76,7 +77,7 @@ class House:
         self._chain = make_chain(settings.chain) if settings.chain else None
         self._onchain: list[Watch | Errands] = []
         if self._chain is not None:
-            watch = Watch(self._chain, self.engine, self._submit)
+            watch = Watch(self._chain, self.engine, self._submit, self._treasury)
             self._onchain = [watch, Errands(self._chain, self.engine, keyring, self.hub)]
         aids: list[Helper] = [self.tape, self.provers, self.proofs, *self._onchain, *helpers]
         hands = Hands(self.engine, keyring, self.hub, self.meter, aids)
@@ -144,6 +145,10 @@ class House:
             self.journal.seal()
         else:
             self.journal.close()
+
+    def _treasury(self) -> str:
+        """The operator's wallet."""
+        return Wallet(self.keyring.operator().key, self.engine.rules.network).address
 
     async def _submit(self, event: AnyEvent) -> None:
         await self.sequencer.submit(event)

@@ -1,10 +1,11 @@
-"""Proofs of settlements, made by workers while trading goes on.
+"""Proofs of records, made by workers while trading goes on.
 
-What is to be proven is known from the journal, so nothing is lost with a worker or with the service: a settlement stays
+What is to be proven is known from the journal, so nothing is lost with a worker or with the service: a record stays
 on the list until the event with its proof is durable. Every proof is verified before it is journaled.
 
-As many errands are under way as there are workers: settlements first and oldest first, then the epoch that is due. Its
-groups are independent, so all workers range it together; epochs follow one another.
+As many errands are under way as there are workers: proofs first and oldest first, then the epoch that is due. It ends
+with a record that shows the pool solvent, which is asked for when enough has come together. Its groups are independent,
+so all workers range it together; epochs follow one another.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from fairway.crypto.pedersen import Opening
-from fairway.errors import IllegalTransition, InvalidProof, Unavailable
-from fairway.exchange.effect import AnyEffect, ProveSettlement
-from fairway.exchange.event import AnyEvent, EpochProved, Proved
+from fairway.errors import IllegalTransition, InvalidProof, Rejected, Unavailable
+from fairway.exchange.effect import AnyEffect, ProveRecord
+from fairway.exchange.event import AnyEvent, Assessed, EpochProved, Proved
 from fairway.service.workers import Workers
-from fairway.settlement.job import Job, check_epoch, lay_out, prove_group, prove_settlements
+from fairway.settlement.job import Job, check_epoch, is_proven, lay_out, prove_group, prove_records
 
 __all__ = ["Progress", "Provers"]
 
@@ -35,7 +36,7 @@ ENTROPY_SIZE = 32
 
 
 class Progress(NamedTuple):
-    """Settlements in want of a proof, by where they are; then counts since the start.
+    """Records in want of a proof, by where they are; then counts since the start.
 
     `queued` wait for a worker and `proving` are with one; `proved` came back, `verified` are journaled; `failed` counts
     errands, of epochs too, whose worker died or whose proof did not verify.
@@ -63,9 +64,10 @@ class Ranging:
 
 
 class Provers:
-    """The list of settlements that want a proof, and the workers' next errands.
+    """The list of records that want a proof, and the workers' next errands.
 
-    `submit` puts a finished proof to the loop. `epoch` settlements are ranged together; fewer at the end, by `finish`.
+    `submit` puts a finished proof to the loop. `epoch` records, or a few more, are ranged together; fewer at the end,
+    by `finish`.
     """
 
     def __init__(self, submit: Callable[[AnyEvent], Awaitable[None]], workers: Workers, epoch: int = 64) -> None:
@@ -74,6 +76,8 @@ class Provers:
         self._epoch = epoch
         self._jobs: dict[int, Job] = {}
         self._unproved: dict[bytes, int] = {}
+        self._shown: deque[int] = deque()
+        self._is_assessing = self._is_insolvent = False
         self._taken: set[int] = set()
         self._ranged = 0
         self._ranging: Ranging | None = None
@@ -84,33 +88,38 @@ class Provers:
 
     @property
     def unproved(self) -> int:
-        """Settlements whose own proof is not durable yet."""
+        """Records whose own proof is not durable yet."""
         return len(self._unproved)
 
     @property
     def unranged(self) -> int:
-        """Settlements that no epoch makes final yet."""
+        """Records that no epoch makes final yet."""
         return len(self._jobs)
 
     @property
     def progress(self) -> Progress:
-        """How far the proofs of settlements have come."""
+        """How far the proofs of records have come."""
         waiting = len(self._unproved) - len(self._taken)
         return Progress(waiting, len(self._taken), self._proved, self._verified, self._failed)
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
-        """Put new settlements on the list, and take those off whose proofs `event` brought."""
+        """Put new records on the list, and take those off whose proofs `event` brought."""
         for effect in effects:
-            if isinstance(effect, ProveSettlement):
-                self._jobs[effect.number] = Job(effect.settlement, effect.published)
-                self._unproved[effect.settlement.txid] = effect.number
+            if isinstance(effect, ProveRecord):
+                self._jobs[effect.number] = Job(effect.record, effect.fills)
+                if is_proven(effect.record):
+                    self._unproved[effect.record.txid] = effect.number
+                else:
+                    self._shown.append(effect.number)
                 self._wake.set()
         if isinstance(event, Proved):
             self._taken.discard(self._unproved.pop(event.txid, -1))
         elif isinstance(event, EpochProved):
             for number in range(event.first, event.last):
                 self._jobs.pop(number, None)
-            self._ranged = event.last
+            self._ranged, self._is_insolvent = event.last, False
+            while self._shown and self._shown[0] < self._ranged:
+                self._shown.popleft()
 
     async def run(self) -> None:
         """Prove whatever comes, until cancelled. Raises `IllegalTransition` (`prover.failed`): see `_attempt`."""
@@ -128,7 +137,7 @@ class Provers:
         self._workers.close()
 
     async def _clear(self, epoch: int) -> None:
-        """Until nothing is left to prove and fewer than `epoch` settlements to range."""
+        """Until nothing is left to prove and fewer than `epoch` records to range."""
         async with self._at_work:
             try:
                 while self._assign(epoch):
@@ -161,7 +170,7 @@ class Provers:
         await asyncio.gather(*self._errands, return_exceptions=True)
         self._errands.clear()
         self._taken.clear()
-        self._ranging = None
+        self._ranging, self._is_assessing = None, False
 
     def _next_errand(self, epoch: int) -> Coroutine[None, None, None] | None:
         waiting = len(self._unproved) - len(self._taken)
@@ -171,10 +180,31 @@ class Provers:
             numbers = list(islice(free, size))
             self._taken.update(numbers)
             return self._prove(numbers)
-        if self._ranging is None and self.unranged >= epoch:
-            last = self._ranged + min(self.unranged, self._epoch)
+        if self._ranging is None and not self._is_assessing and self.unranged >= epoch:
+            if self._wants_assessment():
+                self._is_assessing = True
+                return self._assess()
+            last = self._last_of_epoch()
             self._ranging = Ranging(self._ranged, last, [self._jobs[n] for n in range(self._ranged, last)])
         return self._next_step(self._ranging) if self._ranging else None
+
+    def _wants_assessment(self) -> bool:
+        """Whether all that waits makes one epoch, and nothing in it shows the pool yet."""
+        return not (self._shown or self._is_insolvent or self.unranged > self._epoch)
+
+    def _last_of_epoch(self) -> int:
+        """Up to what shows the pool, where that is near; it comes after whatever happened while it was asked for."""
+        if self._shown and self._shown[0] < self._ranged + 2 * self._epoch:
+            return self._shown[0] + 1
+        return self._ranged + min(self.unranged, self._epoch)
+
+    async def _assess(self) -> None:
+        """Have the pool shown; one that is worth less than nothing is ranged without."""
+        with suppress(Rejected):
+            await self._submit(Assessed(at_ms=0))
+        self._is_insolvent = not self._shown
+        self._is_assessing = False
+        self._wake.set()
 
     def _next_step(self, ranging: Ranging) -> Coroutine[None, None, None] | None:
         """What can be done for the epoch now: lay it out, prove a group, or check the whole."""
@@ -186,7 +216,7 @@ class Provers:
         return self._conclude(ranging) if ranging.proofs else self._lay_out(ranging)
 
     async def _prove(self, numbers: list[int]) -> None:
-        for txid, proof in await self._attempt(prove_settlements, [self._jobs[number] for number in numbers]):
+        for txid, proof in await self._attempt(prove_records, [self._jobs[number] for number in numbers]):
             self._proved += 1
             await self._submit(Proved(at_ms=0, txid=txid, proof=proof))
             self._verified += 1
@@ -214,4 +244,4 @@ class Provers:
                 return await self._workers.do(errand, *arguments, secrets.token_bytes(ENTROPY_SIZE))
             except (Unavailable, InvalidProof):
                 self._failed += 1
-        raise IllegalTransition("prover.failed", "settlements could not be proven")
+        raise IllegalTransition("prover.failed", "records could not be proven")

@@ -14,8 +14,20 @@ from fairway.channel.phase import Phase
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.effect import AnyEffect
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, BondPosted, Closed, Disputed, Funded, Opened, RateSet, Slashed
+from fairway.exchange.event import (
+    AnyEvent,
+    BondPosted,
+    Closed,
+    Disputed,
+    Funded,
+    Left,
+    Lent,
+    Opened,
+    RateSet,
+    Slashed,
+)
 from fairway.exchange.site import channel_setup
+from fairway.service.lenders import LenderMove, LenderSight
 from fairway.service.sight import (
     ChannelSight,
     HomeComing,
@@ -36,12 +48,23 @@ NO_TRANSACTION = bytes(32)
 
 
 class Watch:
-    """Sees the chain for one engine; `submit` puts an event to the loop."""
+    """Sees the chain for one engine; `submit` puts an event to the loop.
 
-    def __init__(self, chain: Chain, engine: Engine, submit: Callable[[AnyEvent], Awaitable[None]]) -> None:
+    What the wallet `treasury` lends is the operator's own and no lender's.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        engine: Engine,
+        submit: Callable[[AnyEvent], Awaitable[None]],
+        treasury: Callable[[], str] = str,
+    ) -> None:
         self._chain = chain
         self._engine = engine
         self._submit = submit
+        self._treasury = treasury
+        self._lenders = LenderSight()
         self._channels: dict[str, bytes] = {}
         self._opened: asyncio.Queue[str] = asyncio.Queue()
         self._punished: dict[bytes, tuple[int, bytes]] = {}
@@ -131,6 +154,9 @@ class Watch:
         lied = self._channel_of(slashed_channel(transaction))
         if lied is not None:
             await self._report(Slashed(at_ms=0, channel_id=lied, transaction=transaction.digest))
+        move = self._lenders.see(transaction)
+        if move is not None and move.wallet != self._treasury():
+            await self._report(_told(move))
         name = judged_channel(transaction)
         channel_id = self._channel_of(name)
         if name is not None and channel_id is not None:
@@ -201,3 +227,12 @@ class Watch:
             await self._submit(event)
         except Rejected:
             return
+
+
+def _told(move: LenderMove) -> Lent | Left:
+    """The event that a lender's move on chain is."""
+    if not move.leaves:
+        return Lent(at_ms=0, wallet=move.wallet, amount=move.nano, transaction=move.digest)
+    return Left(
+        at_ms=0, wallet=move.wallet, shares=move.shares, held=move.held, paid=move.nano, transaction=move.digest
+    )

@@ -19,7 +19,7 @@ from hashlib import sha256
 from fairway.crypto.pedersen import combine
 from fairway.errors import InvalidProof
 from fairway.settlement.lend import LendKind
-from fairway.settlement.lending import LendTx
+from fairway.settlement.lending import NOTHING, LendTx
 from fairway.settlement.note import Fill, NotePoints, OrderTx
 from fairway.settlement.settlement import SettlementTx
 from fairway.settlement.solvency import SolvencyTx
@@ -30,9 +30,6 @@ from fairway.units import FUNDING_SCALE
 __all__ = ["CHAIN_START", "NOTHING", "PublicBooks", "Record", "chain_next"]
 
 CHAIN_START = bytes(32)
-NOTHING = bytes(32)
-"""The commitment to zero without a blinding: what books hold before the first record."""
-
 Record = OrderTx | SettlementTx | LendTx | SolvencyTx
 
 
@@ -117,7 +114,7 @@ class PublicBooks:
         name, known = tx.statement.note, tx.by_name()
         if (known.get("LS0", NOTHING), known.get("T0", NOTHING)) != (self.pool, self.shares):
             raise InvalidProof("settlement.pool", "a lender's move does not begin at the pool the last record left")
-        if tx.statement.kind is not LendKind.INITIAL:
+        if "V" in known:
             self._check_worth(known["V"])
         held = self.holdings.get(name, NOTHING)
         if known.get("H0", held) != held:

@@ -6,6 +6,7 @@ the funding scale, Dep what is paid in, W what is paid out, H the lender's share
     initial    LS1 = Dep          T1 = Dep
     deposit    LS1 = LS0 + Dep    T1 = T0 + Sh    Sh·V + e = S·Dep·T0,   0 ≤ e < V
     redeem     LS1 = LS0 − W      T1 = T0 − Sh    S·W·T0 + e = Sh·V,     0 ≤ e < S·T0
+    earn       LS1 = LS0 + Dep    T1 = T0
 
 Both divisions round against the lender who moves.
 """
@@ -29,15 +30,17 @@ DOMAIN = b"fairway.lend.v1"
 
 _INITIAL = ("Dep", "LS1", "T1")
 _DEPOSIT = ("Dep", "Sh", "LS0", "LS1", "T0", "T1", "V", "e", "eh", "gh")
+_EARN = ("Dep", "LS0", "LS1", "T0", "T1")
 _REDEEM = ("W", "Sh", "LS0", "LS1", "T0", "T1", "V", "e", "eh", "gh", "H0")
 
 
 class LendKind(IntEnum):
-    """What the move does: the pool's first money, money in for shares, shares in for money."""
+    """What the move does: first money, money in for shares, shares in for money, money in for nothing (income)."""
 
     INITIAL = 0
     DEPOSIT = 1
     REDEEM = 2
+    EARN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +92,17 @@ LAYOUT = (
 )
 
 
+_NAMES = {
+    LendKind.INITIAL: _INITIAL,
+    LendKind.DEPOSIT: _DEPOSIT,
+    LendKind.REDEEM: _REDEEM,
+    LendKind.EARN: _EARN,
+}
+
+
 def names_of(kind: LendKind) -> tuple[str, ...]:
     """The names of V, in order."""
-    return {LendKind.INITIAL: _INITIAL, LendKind.DEPOSIT: _DEPOSIT, LendKind.REDEEM: _REDEEM}[kind]
+    return _NAMES[kind]
 
 
 def ranged(kind: LendKind) -> tuple[Sum, ...]:
@@ -102,6 +113,8 @@ def ranged(kind: LendKind) -> tuple[Sum, ...]:
     """
     if kind is LendKind.INITIAL:
         return (((1, "Dep"), (-1, ONE)),)
+    if kind is LendKind.EARN:
+        return (((1, "Dep"),),)
     paid: Sum = ((1, "Dep" if kind is LendKind.DEPOSIT else "W"),)
     divisor: Sum = ((1, "V"),) if kind is LendKind.DEPOSIT else ((FUNDING_SCALE, "T0"),)
     sums: tuple[Sum, ...] = (
@@ -125,6 +138,8 @@ def holds(kind: LendKind, v: Mapping[str, int]) -> bool:
 def _adds_up(kind: LendKind, v: Mapping[str, int]) -> bool:
     if kind is LendKind.INITIAL:
         return v["LS1"] == v["T1"] == v["Dep"]
+    if kind is LendKind.EARN:
+        return v["LS1"] - v["LS0"] == v["Dep"] and v["T1"] == v["T0"]
     if kind is LendKind.DEPOSIT:
         moved = v["LS1"] - v["LS0"] == v["Dep"] and v["T1"] - v["T0"] == v["Sh"]
         return moved and v["Sh"] * v["V"] + v["e"] == FUNDING_SCALE * v["Dep"] * v["T0"]

@@ -1,6 +1,6 @@
 """The programs of lenders' moves, as clauses of ZkVM text over the names of `lend`.
 
-Each is two lines of addition (money, shares) and, but for the first money, one division by the pool's net worth.
+Each is two lines of addition (money, shares); who comes or goes takes one division by the pool's net worth besides.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ PAID_IN = "push:LS1 commit expr  push:LS0 commit expr neg add  push:Dep commit e
 
 COUNTED_IN = "push:T1 commit expr  push:T0 commit expr neg add  push:Sh commit expr  eq verify\n"
 
+COUNTED_ON = "push:T1 commit expr  push:T0 commit expr  eq verify\n"
+
 SHARES = """
 push:Sh commit expr  push:V commit expr  mul  push:e commit expr  add
 push:Dep commit expr  push:S scalar mul  push:T0 commit expr  mul  eq verify
@@ -43,6 +45,7 @@ _CLAUSES = {
     LendKind.INITIAL: (SEED_PAID, SEED_COUNTED),
     LendKind.DEPOSIT: (PAID_IN, COUNTED_IN, SHARES),
     LendKind.REDEEM: (PAID_OUT, COUNTED_OUT, WORTH),
+    LendKind.EARN: (PAID_IN, COUNTED_ON),
 }
 
 

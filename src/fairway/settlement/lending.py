@@ -1,4 +1,4 @@
-"""The LendTx and its making: first money, deposits and redemptions, in the manner of the SettlementTx.
+"""The LendTx and its making: first money, deposits, redemptions and income, in the manner of the SettlementTx.
 
 A `Lending` holds the openings; a `LendTx` holds the statement, the commitments V and the proof. Both have one txid,
 SHA-256(statement ‖ V). The pool's state is a chain: what one record leaves is what the next begins at.
@@ -20,7 +20,11 @@ from fairway.settlement.values import LIMB
 from fairway.settlement.wire import Reader, pack_openings, sized
 from fairway.units import FUNDING_SCALE
 
-__all__ = ["LendTx", "Lending", "PoolState", "initialise_pool", "lend", "redeem"]
+__all__ = ["NOTHING", "LendTx", "Lending", "PoolState", "earn", "initialise_pool", "lend", "redeem"]
+
+
+NOTHING = bytes(32)
+"""The commitment to zero without a blinding: what books hold before the first record."""
 
 
 class PoolState(NamedTuple):
@@ -55,8 +59,10 @@ class Lending:
 
     @property
     def moved(self) -> Opening:
-        """The shares that the lender gains (or, redeeming, gives up)."""
+        """The shares that the lender gains (or, redeeming, gives up); of income, none."""
         known = self.witness()
+        if self.statement.kind is LendKind.EARN:
+            return Opening(0, 0)
         return known["Sh" if "Sh" in known else "Dep"]
 
     @property
@@ -109,6 +115,8 @@ class LendTx:
     def held_after(self) -> bytes:
         """What this move alone adds to the lender's shares; of a redemption, what it leaves him."""
         known = self.by_name()
+        if self.statement.kind is LendKind.EARN:
+            return NOTHING
         if self.statement.kind is LendKind.REDEEM:
             return combine([(1, known["H0"]), (-1, known["Sh"])])
         return known["Sh" if "Sh" in known else "Dep"]
@@ -140,7 +148,7 @@ class LendTx:
 def initialise_pool(seed: int, terms: LendTerms, blinding: Blinding) -> Lending:
     """The pool's first money: as many shares as nano, held by `terms.note`.
 
-    Asks `blinding` once for each new commitment, by its name, as do the two below. Errors: `Rejected` for no money.
+    Asks `blinding` once for each new commitment, by its name, as do those below. Errors: `Rejected` for no money.
     """
     if seed < 1:
         raise Rejected("settlement.deposit", "a pool begins with money in it", nano=seed)
@@ -176,6 +184,14 @@ def redeem(
     values = {"W": paid, "Sh": shares, "LS1": pool.lend_state.value - paid, "T1": pool.shares.value - shares}
     values |= _limbs(remainder, divisor)
     return _made(LendKind.REDEEM, terms, blinding, _before(pool, worth) | {"H0": held}, values)
+
+
+def earn(pool: PoolState, income: int, terms: LendTerms, blinding: Blinding) -> Lending:
+    """Money in for no shares, so that every share is worth more. Errors: `Rejected` for no money."""
+    if income < 1:
+        raise Rejected("settlement.deposit", "income is more than nothing", nano=income)
+    values = {"Dep": income, "LS1": pool.lend_state.value + income, "T1": pool.shares.value}
+    return _made(LendKind.EARN, terms, blinding, {"LS0": pool.lend_state, "T0": pool.shares}, values)
 
 
 def _before(pool: PoolState, worth: Opening) -> dict[str, Opening]:

@@ -15,9 +15,10 @@ from fairway.audit.examiner import Examiner
 from fairway.chain.interface import Transaction
 from fairway.channel.codec import Challenge
 from fairway.cli.demo.measure import proof_times_us
-from fairway.exchange.effect import ProveSettlement
+from fairway.exchange.effect import ProveRecord
 from fairway.exchange.ledger import WORLD
 from fairway.service import archive
+from fairway.settlement.settlement import Settlement
 from fairway.ton.cells import from_boc
 from fairway.ton.vault_messages import BooksView
 
@@ -102,14 +103,14 @@ def examine(service: Path) -> Verdict:
     examiner, sample = Examiner(), None
     for entry in archive.entries(service):
         for effect in examiner.feed(entry):
-            if isinstance(effect, ProveSettlement):
-                sample = effect.settlement
+            if isinstance(effect, ProveRecord) and isinstance(effect.record, Settlement):
+                sample = effect.record
     tally, engine = examiner.finish(), examiner.engine
     last = archive.checkpoints(service)[-1]
     prove_us, verify_us = proof_times_us(sample) if sample else (0, 0)
     return Verdict(
         counts={name: getattr(engine.venue.counts, name) for name in engine.venue.counts.__slots__},
-        verified=tally.proofs,
+        verified=tally.proofs - tally.lender_moves,
         epochs=tally.epochs,
         ranged=tally.ranged_values,
         entries=tally.entries,
