@@ -31,6 +31,7 @@ from fairway.service.keys import Keyring
 from fairway.service.meter import Meter
 from fairway.service.perform import Hands
 from fairway.service.run import Sequencer
+from fairway.ton.wallet import Wallet
 from fairway.units import TON
 
 NETWORK = -3
@@ -134,6 +135,9 @@ class Stage:
     @property
     def venue(self) -> Venue:
         return Venue(self.dial, NETWORK, self.vault)
+
+    def treasury(self) -> str:
+        return Wallet(self.keyring.operator().key, NETWORK).address
 
     def note(self, _happened: event.AnyEvent, effects: Sequence[effect.AnyEffect]) -> None:
         """Sign the closes that the engine agreed to; the users hand them to the chain."""

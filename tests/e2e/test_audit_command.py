@@ -73,7 +73,9 @@ def test_an_honest_directory_is_accepted_and_counted(honest, world):
     assert verdict["verdict"] == "accepted"
     assert verdict["notes"] == []
     assert verdict["examined"]["entries"] == len(world.journal)
-    assert verdict["examined"]["proofs"] == verdict["examined"]["settlements"] > 5
+    examined = verdict["examined"]
+    assert examined["proofs"] == examined["settlements"] + examined["lender_moves"]
+    assert examined["settlements"] > 5
     assert verdict["examined"]["payouts"] == 1
     assert verdict["letters"] > 150
     assert verdict["checkpoints"] >= 3
@@ -195,7 +197,8 @@ def test_settlements_without_proof_wait_after_an_interruption_and_are_refused_un
     (tmp_path / archive.MANIFEST).unlink()
     verdict = run(tmp_path)
     assert verdict["verdict"] == "accepted"
-    assert verdict["examined"]["unproven"] == verdict["examined"]["settlements"]
+    examined = verdict["examined"]
+    assert examined["unproven"] == examined["settlements"] + examined["lender_moves"]
     assert "wait for their proof" in verdict["notes"][1]
 
 

@@ -30,7 +30,7 @@ LOTS = 1_000
 async def staffed(folder):
     """A market whose service watches its chain and runs its errands."""
     async with market(folder) as (chain, service):
-        watch = Watch(chain, service.engine, service.sequencer.submit)
+        watch = Watch(chain, service.engine, service.sequencer.submit, service.treasury)
         errands = Errands(chain, service.engine, service.keyring, service.hub)
 
         def note(happened, effects):
@@ -172,7 +172,7 @@ async def test_a_fill_that_vault_and_channel_both_know_of_is_charged_once(tmp_pa
 
 async def test_a_lien_that_was_lifted_before_anybody_looked_is_told_with_the_end_that_it_charged(tmp_path):
     async with market(tmp_path) as (chain, service):
-        watch = Watch(chain, service.engine, service.sequencer.submit)
+        watch = Watch(chain, service.engine, service.sequencer.submit, service.treasury)
         service.note = watch.note
         person = await rich(chain, service, "alice")
         async with person.at_work() as alice:

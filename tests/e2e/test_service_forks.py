@@ -56,7 +56,7 @@ async def watched(chain, folder):
                 counted.append(happened.deposit_a)
                 first.set()
 
-        watch, note = Watch(chain, service.engine, submit), service.note
+        watch, note = Watch(chain, service.engine, submit, service.treasury), service.note
         service.note = lambda happened, effects: (note(happened, effects), watch.note(happened, effects))
         watching = asyncio.create_task(watch.run())
         try:

@@ -58,7 +58,7 @@ class Watch:
         chain: Chain,
         engine: Engine,
         submit: Callable[[AnyEvent], Awaitable[None]],
-        treasury: Callable[[], str] = str,
+        treasury: Callable[[], str],
     ) -> None:
         self._chain = chain
         self._engine = engine
