@@ -16,6 +16,7 @@ from fairway.chain.local import LocalChain
 from fairway.chain.purse import Purse
 from fairway.chain.router import Router
 from fairway.channel.phase import Phase
+from fairway.channel.state import Body, Half
 from fairway.client.keystore import Keystore
 from fairway.client.store import Store
 from fairway.client.user import User
@@ -26,7 +27,15 @@ from fairway.service import archive
 from fairway.service.deploy import Charter, deploy
 from fairway.service.keys import Keyring
 from fairway.service.watch import Watch
-from fairway.ton.vault_messages import WORD_VALUE, lend, post_bond, withdraw
+from fairway.ton.vault_messages import (
+    EVIDENCE_VALUE,
+    WORD_VALUE,
+    SignedCell,
+    lend,
+    post_bond,
+    slash_two_halves,
+    withdraw,
+)
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
@@ -93,12 +102,24 @@ async def live(folder):
             await carol.session.place(Wish(MARKET, True, 50, MARK))
             await carol.session.place(Wish(MARKET, False, 50, MARK * 98 // 100))
             await bob.session.place(Wish(MARKET, True, 50, MARK * 98 // 100))
+            await _lie(chain, seen, bob)
             await _end_all(chain, seen, alice, bob, carol)
         seen.task.cancel()
         await asyncio.gather(seen.task, return_exceptions=True)
     service.sequencer._journal.close()
     router.close()
     shutil.rmtree(folder / "venue")
+
+
+async def _lie(chain, seen, user):
+    """The service has signed two halves under one seqno; somebody shows the vault, and the bond pays."""
+    service, side = seen.service, user.session.side
+    signer = service.keyring.channel(NETWORK, service.vault, side.replica.opened.key_a)
+    halves = [Half(side.setup.channel_id, Body(10**6, sent, bytes(32))) for sent in (1, 2)]
+    shown = [SignedCell(signer.sign(half.digest()), half.to_cell()) for half in halves]
+    body = slash_two_halves(user.onchain.name, *shown)
+    await user.purse.send(Transfer(service.vault, EVIDENCE_VALUE, body))
+    await seen.until(lambda: seen.engine.venue.slashed)
 
 
 async def _end_all(chain, seen, alice, bob, carol):
@@ -175,7 +196,7 @@ def flipped(value):
     return bytes([value[0] ^ 1]) + value[1:]
 
 
-@pytest.mark.parametrize("kind", [event.Funded, event.Closed, event.Disputed])
+@pytest.mark.parametrize("kind", [event.Funded, event.Closed, event.Disputed, event.Slashed])
 def test_a_transaction_that_is_not_on_chain_is_named(honest, alone, kind):
     journal, seq = with_lie(honest, kind, transaction=flipped)
     verdict = audited(alone, journal)
@@ -229,6 +250,11 @@ def test_an_end_that_the_journal_leaves_out_is_named_or_said_to_be_new(honest, a
     shutil.rmtree(alone / "service")
     left_out = [payload for place, payload in enumerate(journal) if place != ends[1]]
     assert audited(alone, left_out)["code"] == "audit.unseen"
+
+
+def test_a_bond_that_paid_for_a_lie_nobody_tells_of_is_named(honest, alone):
+    journal = [payload for payload in payloads(honest) if not isinstance(event.decode(payload), event.Slashed)]
+    assert audited(alone, journal)["code"] == "audit.unseen"
 
 
 def test_what_comes_in_unasked_is_counted_and_what_leaves_by_another_door_is_missed(honest, tmp_path):

@@ -11,6 +11,7 @@ import typer
 
 from fairway import __version__
 from fairway.cli import chain, oracle, venue, wallet, zkvm
+from fairway.cli.accuse import accuse
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
 from fairway.cli.deposit import deposit
@@ -37,6 +38,7 @@ app.command()(deposit)
 app.command("audit")(audit_folder)
 app.command("exit")(leave)
 app.command()(watch)
+app.command()(accuse)
 app.add_typer(chain.app)
 app.add_typer(oracle.app)
 app.add_typer(venue.app)

@@ -16,7 +16,9 @@ from fairway.chain.interface import Chain, Transaction
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
+from fairway.client.accusation import Accusation
 from fairway.client.answer import adoption_of, claim_of
+from fairway.client.lookout import losses_of
 from fairway.client.opening import begin, register, wrap
 from fairway.client.sentry import CLAIM, MARGIN, see
 from fairway.client.side import Side
@@ -203,6 +205,22 @@ class OnChain:
     async def _whole(self) -> bool | None:
         account = await self.account()
         return (account is not None and account.ended and not account.held) or None
+
+    # Lies
+
+    async def accuse(self, accused: Accusation) -> bool:
+        """Have the bond pay for a lie; whether it had not yet. Errors: `onchain.bond` where nothing is left of it."""
+
+        async def punished() -> bool | None:
+            return accused.seqno in (await losses_of(self._chain, self.vault, self.name)).slashed or None
+
+        if await punished():
+            return False
+        if not vault.read_books(await self._chain.run_get(self.vault, "get_books")).bond:
+            raise Rejected("onchain.bond", "the vault has no bond that could pay")
+        await self._purse.send(Transfer(self.vault, vault.EVIDENCE_VALUE, accused.body))
+        await self._until(self.vault, punished)
+        return True
 
     async def _disputed(self) -> bool | None:
         view = await self.channel()

@@ -16,6 +16,7 @@ from typing import Self
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
+from fairway.client.accusation import accusations
 from fairway.client.courier import Courier
 from fairway.client.keystore import Keystore
 from fairway.client.lookout import Lookout
@@ -23,7 +24,7 @@ from fairway.client.onchain import OnChain
 from fairway.client.sentry import Post, Sentry
 from fairway.client.session import Notice, Session, Venue, now_ms
 from fairway.client.store import Store
-from fairway.errors import FairwayError, Rejected
+from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange import wire
 from fairway.exchange.claims import Exit
 
@@ -61,11 +62,12 @@ class User:
             User, venue, chain, store, keystore, notify=notify, clock_ms=clock_ms, session=session, towers=towers
         )
         self._chain = chain
+        self._store = store
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self._look_at_chain()
-        self._tasks = [asyncio.create_task(each) for each in (self.session.run(), self._stand_guard())]
+        self._tasks = [asyncio.create_task(each) for each in (self._keep_line(), self._stand_guard())]
         return self
 
     async def __aexit__(
@@ -94,6 +96,20 @@ class User:
             for courier in self.couriers:
                 courier.show(notice)
         self._told(notice)
+
+    async def _keep_line(self) -> None:
+        """Keep the line until the service lies; then have its bond pay, where the vault can judge."""
+        await self._accuse()
+        try:
+            await self.session.run()
+        except InvalidMessage:
+            await self._accuse()
+            raise
+
+    async def _accuse(self) -> None:
+        with suppress(FairwayError):
+            for proven in accusations(self._store, self.session.side.channel_id):
+                await self.onchain.accuse(proven)
 
     async def _stand_guard(self) -> None:
         """From the grant on, answer the service's closes and losses that are shown, even where the line is over."""
