@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from channel_stage import CHANNEL, SEED_B, TON
 from pytoniq_core import HashMap
 
+from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import public_key, sign
+from fairway.exchange.mandate import Mandate, MandateTerms, Used, mandate_conditional, mandated_cell, order_digest
 from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
 from fairway.ton.cells import Builder, Cell, to_cell
 from fairway.ton.contracts import condition_code, oracle_set
@@ -19,6 +21,8 @@ ORACLE = oracle_set(NETWORK, 2, DELAY_MS, [public_key(seed) for seed in ORACLES]
 MARKET_CODE, ORDER_CODE = condition_code("market", ORACLE), condition_code("order", ORACLE)
 KEY = (1 << 31) | MARKET
 ORDER_KEY = 5
+SUB_KEY = bytes([77]) * 32
+NOTHING = Used()
 
 
 def signed_round(number: int, at_ms: int, mark: int, funding: int = 0, signers: Sequence[int] = (0, 2)) -> Cell:
@@ -36,12 +40,19 @@ def rounds(moment_ms: int, mark: int, funding: int = 0) -> Cell:
 
 
 def fill_input(
-    receipt: Receipt, order: OrderTerms | None = None, fired: Cell | None = None, seed: bytes = SEED_B
+    receipt: Receipt,
+    order: OrderTerms | None = None,
+    fired: Cell | None = None,
+    seed: bytes = SEED_B,
+    mandated: tuple[int, bytes] | None = None,
 ) -> Cell:
     cell = to_cell(receipt.cell())
     signed = Builder().store_bytes(sign(seed, cell.hash)).store_ref(cell).end_cell()
-    placed = to_cell(order.cell()) if order else None
-    return Builder().store_ref(signed).store_maybe_ref(placed).store_maybe_ref(fired).end_cell()
+    placed = to_cell(mandated_cell(mandated[0], order) if mandated else order.cell()) if order else None
+    shown = Builder().store_ref(signed).store_maybe_ref(placed).store_maybe_ref(fired)
+    if mandated is None:
+        return shown.store_bit(0).end_cell()
+    return shown.store_bit(1).store_bytes(mandated[1]).end_cell()
 
 
 def market_input(
@@ -105,6 +116,23 @@ def order(*, buy: bool = True, inverse: bool = False, trigger_above: bool = Fals
         trigger_above=trigger_above,
         **fields,
     )
+
+
+def mandate(**changes: int | bytes) -> MandateTerms:
+    """A mandate for the sub-key, in slot 3 under key 9, wide enough for any order."""
+    fields = {"key": 9, "slot": 3, "sub_key": public_key(SUB_KEY), "reserve": TON, "max_lots": 1 << 40}
+    fields |= {"fee_ppm": 1000, "leverage": 100, "expires_ms": 1 << 60, "market": MARKET} | changes
+    return MandateTerms(channel_id=CHANNEL.to_bytes(16), **fields)
+
+
+def permit(given: MandateTerms, left: int | None = None, used: Used = NOTHING) -> Conditional:
+    """The mandate as A's half carries it."""
+    return mandate_conditional(Mandate(given, given.reserve if left is None else left, used), ORDER_CODE)
+
+
+def word(given: MandateTerms, placed: OrderTerms, seed: bytes = SUB_KEY) -> tuple[int, bytes]:
+    """The sub-key's signature of the order."""
+    return given.key, sign(seed, order_digest(given.key, placed))
 
 
 def receipt(placed: OrderTerms, lots: int, cost: int, fee: int, at_ms: int, base: int = 0, b_seqno: int = 9) -> Receipt:

@@ -13,16 +13,21 @@ from evidence import (
     DELAY_MS,
     KEY,
     MARKET_CODE,
+    NOTHING,
     ORDER_CODE,
     fill_input,
     flat,
+    mandate,
     market_input,
     order,
+    permit,
     position,
     receipt,
     rounds,
     signed_round,
+    word,
 )
+from msgspec.structs import replace
 from tonpy import Cell as TonpyCell
 from tonpy import CellSlice
 from tonpy.tvm import TVM
@@ -33,8 +38,9 @@ from fairway.crypto.keys import public_key
 from fairway.exchange import valuation
 from fairway.exchange.conditions import order_conditional
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import WINDOW, MandateTerms, Used, order_key
 from fairway.exchange.rules import Requirement
-from fairway.exchange.terms import MarketTerms
+from fairway.exchange.terms import MarketTerms, OrderTerms, Receipt
 from fairway.exchange.valuation import Forward, Totals, gained, lost, profit, reserve_of
 from fairway.ton.cells import Builder, Cell, to_boc, to_cell
 
@@ -54,7 +60,7 @@ class Case:
     shown: Cell
     mark: int
     funding: int
-    forwards: tuple[tuple[Totals, bool, int, int], ...]
+    forwards: tuple[tuple[Totals, bool, int, int, int, int], ...]
     touched: bool
 
     def owed(self) -> int:
@@ -63,8 +69,8 @@ class Case:
         held = Totals(self.terms.lots, self.terms.cost, 0, self.terms.funding_base)
         value = profit(held, self.mark, self.funding, long=self.terms.long, **contract)
         forwards = [
-            Forward(profit(fresh, self.mark, self.funding, long=buy, **contract), reserve, group)
-            for fresh, buy, reserve, group in self.forwards
+            Forward(profit(fresh, self.mark, self.funding, long=buy, **contract), *rest)
+            for fresh, buy, *rest in self.forwards
         ]
         if self.by_a:
             return lost(value, self.terms.margin, forwards, touched=self.touched)
@@ -126,6 +132,13 @@ class Draw:
         promises, fills, forwards = [], {}, []
         for key in range(1, random.randrange(5)):
             self.order(key, by_a, inverse, unit, promises, fills, forwards)
+        if by_a and random.random() < 0.5:
+            for given in self.mandates():
+                used = self.used()
+                left = random.choice([0, given.reserve // 1000, given.reserve])
+                promises.append((given.key, permit(given, left, used)))
+                for number in self.fresh(used):
+                    self.mandated(given, left, number, inverse, unit, fills, forwards)
         touching = touch(terms.liquidation_tick) if touched else None
         shown = market_input(ends(mark, funding), touching, fills)
         conditionals = Conditionals([*promises, (KEY, Conditional(terms.cell(), MARKET_CODE, 0))])
@@ -173,7 +186,34 @@ class Draw:
         shown = receipt(placed, total.lots, total.cost, total.fee, 5000, total.base, SEQNO + 1)
         fills[key] = fill_input(shown, None if is_held else placed)
         reserve = reserve_of(placed.reserve, total.lots, known.lots, lots)
-        forwards.append((more, buy, reserve, group))
+        forwards.append((more, buy, reserve, group, 0, 0))
+
+    def mandates(self) -> list[MandateTerms]:
+        count = self.random.randint(1, 2)
+        return [mandate(key=8 + each, slot=each, reserve=10**13) for each in range(count)]
+
+    def used(self) -> Used:
+        random = self.random
+        return Used(newest, random.getrandbits(WINDOW) | 1) if (newest := random.choice([0, 1, 40, 70_000])) else Used()
+
+    def fresh(self, used: Used) -> list[int]:
+        """Numbers that an order may still have: ahead of the newest, or passed over within the window."""
+        near = range(max(1, used.newest - WINDOW - 2), used.newest + 3)
+        return self.random.sample([number for number in near if not used.has(number)], 2)
+
+    def mandated(self, given, left, number, inverse, unit, fills, forwards) -> None:
+        """An order that the half does not hold, by the word of a sub-key."""
+        random = self.random
+        lots, buy, group = random.randint(4, 10**5), random.random() < 0.5, random.choice([0, given.slot + 1])
+        placed = order(
+            buy=buy, inverse=inverse, key=order_key(given.slot, number), unit=unit, lots=lots,
+            limit_tick=60_000 if buy else 1, reserve=random.randrange(10**13), fee_ppm=1000, group=group,
+        )  # fmt: skip
+        totals = self.totals(random.randint(1, lots // 4 if group else lots), unit, inverse=inverse)
+        shown = receipt(placed, totals.lots, totals.cost, totals.fee, 5000, totals.base, SEQNO + 1)
+        fills[placed.key] = fill_input(shown, placed, mandated=word(given, placed))
+        reserve = reserve_of(placed.reserve, totals.lots, 0, lots)
+        forwards.append((totals, buy, reserve, group, given.key, left))
 
     def totals(self, lots: int, unit: int, *, inverse: bool) -> Totals:
         if not lots:
@@ -206,6 +246,51 @@ def test_planted_a_model_that_is_a_nano_off_is_caught(name, monkeypatch):
     monkeypatch.setitem(globals(), name, lambda *given, **more: real(*given, **more) + 1)
     with pytest.raises(AssertionError, match="differ"):
         compare(60)
+
+
+def test_planted_a_mandate_that_bounds_nothing_is_caught(monkeypatch):
+    monkeypatch.setitem(
+        globals(), "Forward", lambda value, reserve, group, *_: valuation.Forward(value, reserve, group)
+    )
+    with pytest.raises(AssertionError, match="differ"):
+        compare(500)
+
+
+def shown(given: MandateTerms, placed: OrderTerms, filled: Receipt, *, by=None, used: Used = NOTHING) -> int:
+    """What A's half owes where it holds no more than the mandate, and the order's fill is shown."""
+    fill = fill_input(filled, placed, mandated=by or word(given, placed))
+    conditionals = Conditionals([(9, permit(given, None, used)), (KEY, Conditional(flat().cell(), MARKET_CODE, 0))])
+    case = Case(True, flat(), conditionals, market_input(ends(20_000, 0), None, {placed.key: fill}), 0, 0, (), False)
+    return case.run()
+
+
+def test_an_order_beyond_its_mandate_owes_nothing_whoever_signed_it():
+    given = mandate(max_lots=10, fee_ppm=500, leverage=10, expires_ms=6000)
+    placed = order(key=order_key(3, 5))
+    filled = receipt(placed, 10, 10 * 1000 * 50_000, 0, 5000)
+    assert shown(given, placed, filled) > 0
+    assert shown(given, placed, filled, used=Used(8, 0b1)) > 0
+    stranger = word(given, placed, bytes([78]) * 32)
+    refused = [
+        (given, {}, {"by": stranger}),
+        (given, {}, {"by": (8, word(given, placed)[1])}),  # no such promise
+        (given, {}, {"used": Used(5, 0b1)}),  # in the half already, or gone
+        (given, {}, {"used": Used(8, 0b1001)}),
+        (given, {}, {"used": Used(5 + WINDOW, 1)}),  # too old to tell
+        (replace(given, market=8), {}, {}),
+        (replace(given, slot=4), {}, {}),
+        (replace(given, channel_id=bytes(16)), {}, {}),
+        (replace(given, expires_ms=5000), {}, {}),
+        (given, {"lots": 11}, {}),
+        (given, {"fee_ppm": 501}, {}),
+        (given, {"leverage": 11}, {}),
+        (given, {"key": order_key(3, 1) - 1}, {}),  # number 0
+        (given, {"key": 12}, {}),  # an owner's key
+    ]
+    for terms, changes, more in refused:
+        other = order(**({"key": placed.key} | changes))
+        with pytest.raises(AssertionError):
+            shown(terms, other, receipt(other, 10, 10 * 1000 * 50_000, 0, 5000), **more)
 
 
 def test_planted_caps_of_each_promise_alone_are_caught(monkeypatch):

@@ -28,12 +28,13 @@ from fairway.channel.account import (
     sent_b,
 )
 from fairway.channel.phase import Move, after, check_trading
-from fairway.channel.proposal import MARKET_KEYS, Accepted, accept, check_proposal, propose, reject
+from fairway.channel.proposal import MANDATED_KEYS, MARKET_KEYS, Accepted, accept, check_proposal, propose, reject
 from fairway.channel.push import CHAIN_KEY, Pushed, accept_push, check_next_b, check_push, next_b, sign_b
 from fairway.errors import IllegalTransition
 
 __all__ = [
     "CHAIN_KEY",
+    "MANDATED_KEYS",
     "MARKET_KEYS",
     "Accepted",
     "Channel",

@@ -16,10 +16,12 @@ from fairway.channel.state import UNSIGNED, Body, Half, SignedHalf
 from fairway.crypto import keys
 from fairway.errors import IllegalTransition, InvalidMessage, Rejected
 
-__all__ = ["MARKET_KEYS", "Accepted", "accept", "check_proposal", "propose", "reject"]
+__all__ = ["MANDATED_KEYS", "MARKET_KEYS", "Accepted", "accept", "check_proposal", "propose", "reject"]
 
-MARKET_KEYS = 1 << 31
+MANDATED_KEYS = 1 << 30
 """Below: keys that A declares, counting up. From here on: keys that only follow from B's halves."""
+MARKET_KEYS = 1 << 31
+"""Below: what A may drop, his own and what somebody else ordered under a mandate of his."""
 
 Adds = Sequence[tuple[int, Conditional]]
 Drops = Sequence[int]
@@ -153,12 +155,12 @@ def _check_keys(channel: Channel, adds: Adds, drops: Drops) -> None:
     # A key that came back would let an old receipt speak for a new order.
     last = channel.a_key
     for key, _ in adds:
-        if not last < key < MARKET_KEYS:
+        if not last < key < MANDATED_KEYS:
             raise Rejected("channel.key", "declared keys count up and are never used again", key=key, last=last)
         last = key
     for key in drops:
         if key >= MARKET_KEYS:
-            raise Rejected("channel.key", "only what was declared can be dropped", key=key)
+            raise Rejected("channel.key", "only orders can be dropped", key=key)
 
 
 def _check_drops(cited: Expected, live: Expected, drops: Drops) -> None:

@@ -1,7 +1,8 @@
 """What one side claims of the other's promises when a channel ends alone: inputs for conditions, and what they owe.
 
     market_input#_ exit:(Maybe ^Rounds) touched:(Maybe ^SignedRound) fills:(HashmapE 32 ^FillInput) = MarketInput;
-    fill_input#_ receipt:^SignedReceipt order:(Maybe ^OrderTerms) fired:(Maybe ^SignedRound) = FillInput;
+    fill_input#_ receipt:^SignedReceipt order:(Maybe ^Cell) fired:(Maybe ^SignedRound)
+      signature:(Maybe bits512) = FillInput;
     rounds#_ before:^SignedRound after:^SignedRound = Rounds;
 
 One claim values everything of a market in a half: what it holds, and by the newest receipts of their orders the fills
@@ -23,14 +24,15 @@ from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.errors import Rejected
-from fairway.exchange.reading import Standing, read_market, read_order
+from fairway.exchange.mandate import Mandate, mandated_cell, number_of, slot_of
+from fairway.exchange.reading import Standing, read_market, read_orders
 from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
 from fairway.exchange.valuation import Forward, Totals, gained, lost, profit, reserve_of
-from fairway.ton.cells import Builder, Cell, to_cell
+from fairway.ton.cells import Builder, Cell, Plain, to_cell
 from fairway.ton.merkle import whole_proof
 from fairway.ton.vault_messages import SignedCell, SignedRound
 
-__all__ = ["KEY_BITS", "Exit", "Paper", "Promised", "Shown", "claim", "markets"]
+__all__ = ["KEY_BITS", "Exit", "Mandated", "Paper", "Promised", "Shown", "claim", "markets"]
 
 KEY_BITS = 32
 
@@ -82,13 +84,20 @@ class Promised(NamedTuple):
     by_a: bool
 
 
+class Mandated(NamedTuple):
+    """By whose leave an order was placed that its owner's half does not hold: the mandate's key, the sub-key's word."""
+
+    mandate: int
+    signature: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Paper:
     """What a claimant has kept: exits by market, rounds before the start, receipts (signed) and orders by their hash.
 
     `earlier` are no later than the start. In the markets of `standing` the position was not liquidated when it came: it
     is valued at the exit, whatever its price has touched. `is_late`: the last quarter of the settling has begun, and
-    what has no exit ends at the last mark that both sides know.
+    what has no exit ends at the last mark that both sides know. `mandated` has the words of sub-keys, by the order.
     """
 
     network: int
@@ -98,6 +107,7 @@ class Paper:
     receipts: Mapping[bytes, tuple[Receipt, bytes]] = field(default_factory=dict)
     orders: Mapping[bytes, OrderTerms] = field(default_factory=dict)
     is_late: bool = False
+    mandated: Mapping[bytes, Mandated] = field(default_factory=dict)
 
 
 class Fill(NamedTuple):
@@ -108,6 +118,8 @@ class Fill(NamedTuple):
     signature: bytes
     is_held: bool
     fired: Shown | None
+    mandated: Mandated | None = None
+    left: int = 0
 
 
 def claim(channel_id: int, half: Promised, paper: Paper) -> codec.Settle:
@@ -142,26 +154,45 @@ def _markets(promised: Conditionals) -> list[tuple[int, MarketTerms]]:
 
 
 def _fills(half: Promised, paper: Paper) -> list[Fill]:
-    orders = {key: read_order(conditional) for key, conditional in half.conditionals.items() if key < MARKET_KEYS}
+    orders, mandates = read_orders(half.conditionals)
     held = {order.digest: order for order in orders.values()}
-    found = [_fill(held.get(digest), digest, half, paper) for digest in paper.receipts]
+    found = [_fill(held.get(digest), mandates, digest, half, paper) for digest in paper.receipts]
     return [fill for fill in found if fill is not None]
 
 
-def _fill(held: Standing | None, digest: bytes, half: Promised, paper: Paper) -> Fill | None:
-    """What the receipt of one order shows; A's half must hold the order, and what B signed later is not in B's."""
+def _fill(
+    held: Standing | None, mandates: Mapping[int, Mandate], digest: bytes, half: Promised, paper: Paper
+) -> Fill | None:
+    """What the receipt of one order shows.
+
+    A's half must hold the order or the mandate that allows it, and what B signed later is not in B's.
+    """
     receipt, signature = paper.receipts[digest]
-    order = held
+    order, mandated, left = held, None, 0
     if order is None:
         terms = paper.orders.get(digest)
-        if half.by_a or terms is None or receipt.b_seqno <= half.seqno:
+        if terms is None or (not half.by_a and receipt.b_seqno <= half.seqno):
             return None
         order = Standing(terms, digest, Totals())
+        if half.by_a:
+            mandated = paper.mandated.get(digest)
+            mandate = mandates.get(mandated.mandate) if mandated is not None else None
+            if mandate is None or not _allows(mandate, terms, receipt):
+                return None
+            left = mandate.left
     fired = _fired(order.terms, receipt, paper) if half.by_a and order.terms.trigger_tick else None
     is_shown = fired is not None or not (half.by_a and order.terms.trigger_tick)
     if receipt.lots <= order.known.lots or not is_shown:
         return None
-    return Fill(order, receipt, signature, held is not None, fired)
+    return Fill(order, receipt, signature, held is not None, fired, mandated, left)
+
+
+def _allows(mandate: Mandate, terms: OrderTerms, receipt: Receipt) -> bool:
+    """Whether the half still leaves it to the mandate's key to have placed this order."""
+    given = mandate.terms
+    is_here = (given.channel_id, given.market, given.slot) == (terms.channel_id, terms.market, slot_of(terms.key))
+    is_small = terms.lots <= given.max_lots and terms.fee_ppm <= given.fee_ppm and terms.leverage <= given.leverage
+    return is_here and is_small and receipt.at_ms < given.expires_ms and not mandate.used.has(number_of(terms.key))
 
 
 def _fired(terms: OrderTerms, receipt: Receipt, paper: Paper) -> Shown | None:
@@ -177,7 +208,8 @@ def _forward(terms: MarketTerms, fill: Fill, mark: int, funding: int) -> Forward
     order, receipt = fill.order.terms, fill.receipt
     fresh = Totals(receipt.lots, receipt.cost, receipt.fee, receipt.base).less(fill.order.known)
     value = profit(fresh, mark, funding, unit=terms.unit, inverse=terms.inverse, long=order.buy)
-    return Forward(value, reserve_of(order.reserve, receipt.lots, fill.order.known.lots, order.lots), order.group)
+    reserve = reserve_of(order.reserve, receipt.lots, fill.order.known.lots, order.lots)
+    return Forward(value, reserve, order.group, fill.mandated.mandate if fill.mandated else 0, fill.left)
 
 
 # Markets
@@ -226,9 +258,17 @@ def _is_touched(terms: MarketTerms, shown: Shown) -> bool:
 
 def _fill_cell(network: int, fill: Fill) -> Cell:
     signed = SignedCell(fill.signature, to_cell(fill.receipt.cell())).to_cell()
-    order = None if fill.is_held else to_cell(fill.order.terms.cell())
+    order = None if fill.is_held else to_cell(_placed(fill))
     fired = None if fill.fired is None else _signed(network, fill.fired)
-    return Builder().store_ref(signed).store_maybe_ref(order).store_maybe_ref(fired).end_cell()
+    shown = Builder().store_ref(signed).store_maybe_ref(order).store_maybe_ref(fired)
+    if fill.mandated is None:
+        return shown.store_bit(0).end_cell()
+    return shown.store_bit(1).store_bytes(fill.mandated.signature).end_cell()
+
+
+def _placed(fill: Fill) -> Plain:
+    terms = fill.order.terms
+    return terms.cell() if fill.mandated is None else mandated_cell(fill.mandated.mandate, terms)
 
 
 def _rounds(network: int, shown: Exit) -> Cell:

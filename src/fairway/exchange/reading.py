@@ -7,13 +7,15 @@ from typing import NamedTuple
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
+from fairway.exchange.mandate import Mandate, MandateTerms, Used
 from fairway.exchange.terms import MarketTerms, OrderTerms
 from fairway.exchange.valuation import Totals
 from fairway.ton.cells import Slice, to_cell
 
-__all__ = ["Standing", "is_flat", "read_expected", "read_market", "read_order"]
+__all__ = ["Standing", "is_flat", "read_expected", "read_mandate", "read_market", "read_order", "read_orders"]
 
 ORDER_REST = 0x4F524453
+MANDATE_REST = 0x4D4E4453
 
 
 class Standing(NamedTuple):
@@ -43,6 +45,45 @@ def read_market(conditional: Conditional) -> MarketTerms:
         since_ms=fields.load_uint(64),
         mark=fields.load_uint(32),
         funding=fields.load_int(128),
+    )
+
+
+def read_orders(promised: Conditionals) -> tuple[dict[int, Standing], dict[int, Mandate]]:
+    """The orders and the mandates of a half, by their keys."""
+    orders: dict[int, Standing] = {}
+    mandates: dict[int, Mandate] = {}
+    for key, conditional in promised.items():
+        if key >= MARKET_KEYS:
+            continue
+        if to_cell(conditional.terms).begin_parse().preload_uint(32) == MANDATE_REST:
+            mandates[key] = read_mandate(conditional)
+        else:
+            orders[key] = read_order(conditional)
+    return orders, mandates
+
+
+def read_mandate(conditional: Conditional) -> Mandate:
+    """A mandate, and how far it has come."""
+    fields = to_cell(conditional.terms).begin_parse()
+    fields.skip_bits(32)
+    left = fields.load_coins() or 0
+    used = Used(fields.load_uint(24), fields.load_uint(256))
+    return Mandate(_mandate(fields.load_ref().begin_parse()), left, used)
+
+
+def _mandate(fields: Slice) -> MandateTerms:
+    fields.skip_bits(32)
+    return MandateTerms(
+        channel_id=bytes(fields.load_bytes(16)),
+        key=fields.load_uint(32),
+        slot=fields.load_uint(8),
+        sub_key=bytes(fields.load_bytes(32)),
+        market=fields.load_uint(16),
+        reserve=fields.load_coins() or 0,
+        max_lots=fields.load_uint(48),
+        fee_ppm=fields.load_uint(24),
+        leverage=fields.load_uint(8),
+        expires_ms=fields.load_uint(64),
     )
 
 

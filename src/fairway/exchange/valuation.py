@@ -36,12 +36,15 @@ class Totals(NamedTuple):
 class Forward(NamedTuple):
     """The fills of one order that a half does not hold: what they won, and the reserve that came with them.
 
-    Of all orders of one `group` (0: none) only the largest reserve counts.
+    Of all orders of one `group` (0: none) only the largest reserve counts, and of those under one `mandate` (the key it
+    has in the half; 0: the owner's own) no more than what was `left` of it.
     """
 
     value: int
     reserve: int
     group: int = 0
+    mandate: int = 0
+    left: int = 0
 
 
 def profit(totals: Totals, mark: int, funding: int, *, unit: int, inverse: bool, long: bool) -> int:
@@ -87,7 +90,14 @@ def _sums(value: int, forwards: Sequence[Forward]) -> tuple[int, int]:
 
 def _reserved(forwards: Sequence[Forward]) -> int:
     groups: dict[int, int] = {}
+    own, budgets = 0, dict[int, tuple[int, int]]()
     for each in forwards:
+        counted = groups.get(each.group, 0) if each.group else 0
+        added = max(counted, each.reserve) - counted
         if each.group:
-            groups[each.group] = max(groups.get(each.group, 0), each.reserve)
-    return sum(each.reserve for each in forwards if not each.group) + sum(groups.values())
+            groups[each.group] = counted + added
+        if each.mandate:
+            budgets[each.mandate] = each.left, budgets.get(each.mandate, (0, 0))[1] + added
+        else:
+            own += added
+    return own + sum(min(left, spent) for left, spent in budgets.values())
