@@ -73,8 +73,9 @@ class Book:
 
     def crosses(self, *, buy: bool, limit: int) -> bool:
         """Whether an order with this limit would meet a resting one."""
-        keys = self._asks if buy else self._bids
-        return bool(keys) and keys[-1] >= (-limit if buy else limit)
+        if buy:
+            return bool(self._asks) and self._asks[-1] >= -limit
+        return bool(self._bids) and self._bids[-1] >= limit
 
     def walk(self, *, buy: bool, limit: int) -> Iterator[Resting]:
         """The resting orders that a taker with this limit meets, in the order in which he meets them.
@@ -82,10 +83,11 @@ class Book:
         Nothing is changed; the book must not change while the walk goes on.
         """
         keys, bound = (self._asks, -limit) if buy else (self._bids, limit)
+        levels = self._levels
         for key in reversed(keys):
             if key < bound:
                 return
-            yield from self._levels[key].values()
+            yield from levels[key].values()
 
     def rest(self, order_id: int, owner: int, *, buy: bool, lots: int, price: int) -> None:
         """Add an order behind all others of its price. Errors: `IllegalTransition` if known, empty or crossing."""
@@ -114,7 +116,7 @@ class Book:
 
     def cancel(self, order_id: int) -> Resting:
         """Remove an order and return it. Errors: `Rejected` with `market.unknown_order`."""
-        resting = self._known(order_id)
+        resting = self._orders.get(order_id) or self._known(order_id)
         self._remove(resting)
         return resting
 
@@ -153,9 +155,9 @@ class Book:
         return level
 
     def _remove(self, resting: Resting) -> None:
-        key = resting.price if resting.buy else -resting.price
+        key, order_id = resting.price if resting.buy else -resting.price, resting.order_id
         level = self._levels[key]
-        del level[resting.order_id], self._orders[resting.order_id]
+        del level[order_id], self._orders[order_id]
         if not level:
             del self._levels[key]
             keys = self._bids if resting.buy else self._asks

@@ -50,36 +50,41 @@ def commit(book: Book, order: Order, planned: Plan) -> None:
     """Do to the book what `plan` said of it; the book must not have changed in between."""
     if planned.reject is not None:
         raise IllegalTransition("market.commit", "a rejected plan is not committed", order_id=order.order_id)
-    for fill in planned.fills:
-        book.take(fill.maker_id, fill.lots)
-    for order_id, lots in planned.removed:
-        book.take(order_id, lots)
+    if planned.fills:
+        for fill in planned.fills:
+            book.take(fill.maker_id, fill.lots)
+    if planned.removed:
+        for order_id, lots in planned.removed:
+            book.take(order_id, lots)
     if planned.rest_lots:
         book.rest(order.order_id, order.owner, buy=order.buy, lots=planned.rest_lots, price=order.limit)
 
 
 def _unmatched(order: Order) -> Plan:
-    if order.force is _ALL_OR_NOTHING:
+    force = order.force
+    if force is _ALL_OR_NOTHING:
         return Plan(reject=UNFILLED)
-    if order.force is _NEVER_RESTS:
+    if force is _NEVER_RESTS:
         return Plan(expired_lots=order.lots)
-    return Plan(rest_lots=order.lots)
+    return Plan((), (), order.lots)
 
 
 def _matched(book: Book, order: Order) -> Plan:
     fills: list[Fill] = []
     removed: list[tuple[int, int]] = []
+    owner, taker_id = order.owner, order.order_id
     open_lots, expired_lots = order.lots, 0
     for maker in book.walk(buy=order.buy, limit=order.limit):
-        if maker.owner == order.owner:
+        if maker.owner == owner:
             lost, maker_lost = _prevented(order.prevention, open_lots, maker)
             open_lots -= lost
             expired_lots += lost
             if maker_lost:
                 removed.append((maker.order_id, maker_lost))
         else:
-            lots = min(open_lots, maker.lots)
-            fills.append(Fill(maker.order_id, order.order_id, maker.price, lots, maker.lots - lots))
+            held = maker.lots
+            lots = min(open_lots, held)
+            fills.append(Fill(maker.order_id, taker_id, maker.price, lots, held - lots))
             open_lots -= lots
         if not open_lots:
             break
@@ -89,9 +94,9 @@ def _matched(book: Book, order: Order) -> Plan:
     return Plan(
         tuple(fills),
         tuple(removed),
-        rest_lots=open_lots if rests else 0,
-        expired_lots=expired_lots if rests else expired_lots + open_lots,
-        self_trade=bool(removed or expired_lots),
+        open_lots if rests else 0,
+        expired_lots if rests else expired_lots + open_lots,
+        bool(removed or expired_lots),
     )
 
 
