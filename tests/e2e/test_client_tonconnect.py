@@ -103,6 +103,30 @@ async def test_a_registered_channel_only_begins_and_one_the_vault_has_not_heard_
             opening(side, unheard, await onchain.channel(), TON)
 
 
+@pytest.mark.parametrize("words", [[begin, register], [begin]])
+async def test_a_channel_whose_question_came_before_its_registration_asks_again(tmp_path, words):
+    async with agreed(tmp_path) as (chain, wallet, person, onchain), served(chain) as url:
+        side = onchain._side
+        for word in words:
+            await wallet.purse.send(word(side))
+        account = await onchain.account()
+        assert account is None or not account.ready, "the vault did not know whom it answered"
+        with pytest.raises(Unavailable, match=r"tonconnect\.unready"):
+            await missing(onchain)
+        await chain.advance(61)
+        person.keystore.save(tmp_path / "key", PASSPHRASE, Cost(1, 8192))
+        for messages in (3 - len(words), 1):
+            asked = (await typed(tmp_path / "key", person.path, url, "--json")).stdout
+            assert len(json.loads(asked)["messages"]) == messages
+            await wallet.approve(asked)
+        assert (await onchain.channel()).deposit_a == 100 * TON
+        again = await wallet.purse.balance()
+        await wallet.purse.send(begin(side))
+        refused = (await chain.transactions(onchain.address))[-1]
+        assert refused.exit_code == 102, "with money in it, it asks no more"
+        assert again - await wallet.purse.balance() < TON // 20
+
+
 async def test_a_request_carries_what_every_wallet_takes_and_a_link_carries_one(tmp_path):
     async with agreed(tmp_path) as (_, _, _, onchain):
         side = onchain._side

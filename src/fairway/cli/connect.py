@@ -123,6 +123,9 @@ async def _next(side: Side, at: ChainAt, nano: int) -> tuple[list[Transfer], ton
     async with make_chain(at) as chain:
         init = side.setup.init
         account = await account_of(chain, side.replica.welcome.vault, init.hash)
-        transfers = tonconnect.opening(side, account, await see(chain, address_of(init)), nano)
-        valid_until = await chain.now() + VALID_S
+        now_s, channel = await chain.now(), address_of(init)
+        shown = await chain.transactions(channel)
+        silent_s = now_s - shown[-1].at if shown else 0
+        transfers = tonconnect.opening(side, account, await see(chain, channel), nano, silent_s=silent_s)
+        valid_until = now_s + VALID_S
     return transfers, tonconnect.request(side, transfers, valid_until) if transfers else None

@@ -3,7 +3,8 @@
 Two requests, not one. The first registers the channel and lets its contract begin; the contract then asks the vault
 for its wallet, and only when that question has reached the vault does it take deposits. A wrap in the same request
 would overtake the question and come back (817). The first two may go together: a shard takes messages in the order of
-their logical time, and the question is younger than the registration it needs.
+their logical time, and the question is younger than the registration it needs. Should it come first for all that, the
+vault does not know whom it answers: the channel asks again when it is told once more to begin.
 """
 
 from __future__ import annotations
@@ -26,22 +27,27 @@ __all__ = ["MOST_MESSAGES", "Request", "link", "opening", "request"]
 
 Request: TypeAlias = "dict[str, str | int | list[dict[str, str]]]"
 
+PATIENCE_S = 60
+"""How long the channel's question may be on its way to the vault."""
 MOST_MESSAGES = 4
 """What every wallet takes in one request (those of version 4 no more)."""
 
 
-def opening(side: Side, account: AccountView | None, channel: ChannelView | None, nano: int) -> list[Transfer]:
+def opening(
+    side: Side, account: AccountView | None, channel: ChannelView | None, nano: int, *, silent_s: int = 0
+) -> list[Transfer]:
     """The transfers that can be sent now to open the channel and wrap `nano` into it; none when that is done.
 
-    `account` and `channel` are what the chain shows of it. Errors: `Rejected` `side.ungranted` (the service has not
-    signed yet: nothing is sent before); `Unavailable` `tonconnect.unready` (begun, and the vault has not heard yet).
+    `account` and `channel` are what the chain shows of it, `silent_s` how long nothing has happened to the channel.
+    Errors: `Rejected` `side.ungranted` (the service has not signed yet: nothing is sent before); `Unavailable`
+    `tonconnect.unready` (begun, and the vault has not heard yet).
     """
     side.consents()
     if account is not None and (account.ended or (channel is not None and channel.deposit_a)):
         return []
     if account is not None and account.ready:
         return [wrap(side, nano)]
-    if channel is not None:
+    if channel is not None and silent_s < PATIENCE_S:
         raise Unavailable("tonconnect.unready", "the channel has begun but cannot be paid into yet: ask again shortly")
     return [begin(side)] if account is not None else [register(side), begin(side)]
 

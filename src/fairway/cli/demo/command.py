@@ -148,7 +148,7 @@ class _Demo:
         await self._step("everyone closes and unwraps", wind_down(stage))
         status = await self._status()
         books = read_books(await stage.chain.chain.run_get(stage.vault, "get_books"))
-        await self._step("the last settlements are proven", stage.service.stop())
+        await self._step("the last settlements are proven", self._prove())
         await stage.drop_curtain()
         return await self._step("the journal is examined", asyncio.to_thread(self._report, status, books))
 
@@ -203,6 +203,12 @@ class _Demo:
         done = await work
         self._progress.update(bar, completed=1)
         return done
+
+    async def _prove(self) -> None:
+        status = await self._stage.service.stop()
+        if status != 0:
+            words = f"the service ended with {status} before all was proven: {self._stage.service.last_words()}"
+            raise Unavailable("demo.service", words)
 
     async def _status(self) -> dict[str, int]:
         async with httpx.AsyncClient(trust_env=False, timeout=10) as web:
