@@ -13,6 +13,7 @@ import msgspec
 from fairway.channel import codec
 from fairway.channel.machine import newest_b
 from fairway.channel.state import Body, Half
+from fairway.client.margin import Margin
 from fairway.client.replica import Replica
 from fairway.client.wish import Wish
 from fairway.crypto import keys
@@ -189,12 +190,19 @@ class World:
         if newest is not None:
             replica.rounds[market] = newest
 
-    def propose(self, channel_id: bytes, wishes: list[Wish] = [], drops: list[int] = []) -> None:  # noqa: B006
+    def propose(
+        self,
+        channel_id: bytes,
+        wishes: list[Wish] = [],  # noqa: B006
+        drops: list[int] = [],  # noqa: B006
+        margins: list[Margin] = [],  # noqa: B006
+    ) -> None:
         user = self.users[channel_id]
         replica = user.replica
         key = replica.account.next_key
         terms = [wish.terms(replica.rules, channel_id, key + place) for place, wish in enumerate(wishes)]
-        proposed = replica.propose(terms, drops, now_ms=self.now_ms)
+        moves = [margin.move(replica.account) for margin in margins]
+        proposed = replica.propose(terms, drops, moves, now_ms=self.now_ms)
         signature = keys.sign(user.seed, replica.half_of(proposed).digest())
         replica.apply(proposed)
         self.put(
@@ -208,14 +216,21 @@ class World:
                 signature=signature,
                 orders=terms,
                 drops=drops,
+                moves=moves,
             )
         )
 
-    def try_propose(self, channel_id: bytes, wishes: list[Wish], drops: list[int] = []) -> str:  # noqa: B006
+    def try_propose(
+        self,
+        channel_id: bytes,
+        wishes: list[Wish],
+        drops: list[int] = [],  # noqa: B006
+        margins: list[Margin] = [],  # noqa: B006
+    ) -> str:
         """Propose; the code of the refusal, or nothing."""
         before = len(self.users[channel_id].refusals)
         try:
-            self.propose(channel_id, wishes, drops)
+            self.propose(channel_id, wishes, drops, margins)
         except Rejected as refusal:
             return refusal.code
         return "".join(self.users[channel_id].refusals[before:])

@@ -33,7 +33,7 @@ FilledAfter = Callable[[int, int], bool]
 class Accepted:
     """A half of A that holds, with the `window` as it will be; `repeat`: it is the newest one once more.
 
-    `implied` are conditionals that its half gains beside those that A declared, because of them.
+    `implied` are conditionals that its half has beside those that A declared, because of what he wishes.
     """
 
     half: Half
@@ -64,7 +64,8 @@ def check_proposal(
 ) -> Accepted:
     """Judge a half of A by the acceptance rule. Nothing changes: hand the result to `accept`.
 
-    `implied` follows from `adds`, under keys that A does not declare. `filled_after(key, k)` says whether the order
+    `implied` follows from what A wishes, under keys that he does not declare; it takes the place of what stands there,
+    which must be the same in all halves of B that A may still cite. `filled_after(key, k)` says whether the order
     under a dropped `key` was filled in a half of B after b_k. `verify` is the signature check; whoever has made it
     already may pass one that accepts.
 
@@ -92,7 +93,7 @@ def propose(channel: Channel, adds: Adds = (), drops: Drops = (), implied: Adds 
     The user makes it durable, signs its digest, sends it, and hands it to `accept` when a half of B cites it.
     """
     wanted = expected(channel)
-    conditionals = wanted.conditionals.update((*implied, *adds), drops)
+    conditionals = _rebased(wanted, adds, drops, implied).conditionals
     body = Body(channel.a_consumed + 1, wanted.sent, conditionals.root_hash())
     half = Half(channel.channel_id, body, wanted.b)
     return Accepted(half, UNSIGNED, adds, drops, implied, _judged(channel, half, adds, drops, implied, never_filled))
@@ -106,7 +107,7 @@ def accept(channel: Channel, accepted: Accepted) -> None:
         raise IllegalTransition("channel.accept", "only the next half can be accepted", seqno=accepted.half.seqno)
     cited, window = accepted.half.cited, accepted.window
     channel.window = {
-        seqno: window.get(seqno) or _rebased(wanted, (*accepted.implied, *accepted.adds), accepted.drops)
+        seqno: window.get(seqno) or _rebased(wanted, accepted.adds, accepted.drops, accepted.implied)
         for seqno, wanted in channel.window.items()
         if seqno >= cited
     }
@@ -144,7 +145,8 @@ def _judged(
     for seqno, before in channel.window.items():
         if seqno >= cited:
             _check_drops(wanted, before, drops)
-            window[seqno] = _rebased(before, (*implied, *adds), drops)
+            _check_replaced(wanted, before, implied)
+            window[seqno] = _rebased(before, adds, drops, implied)
             check_covered(channel, window[seqno])
     if half.body.conditionals_hash != window[cited].conditionals.root_hash():
         raise Rejected("channel.conditionals", "the conditionals are not the old ones and the declared changes")
@@ -171,7 +173,15 @@ def _check_drops(cited: Expected, live: Expected, drops: Drops) -> None:
             raise Rejected("channel.dropped_filled", "a dropped order was filled meanwhile", key=key)
 
 
-def _rebased(before: Expected, adds: Adds, drops: Drops) -> Expected:
-    if not adds and not drops:
+def _check_replaced(cited: Expected, live: Expected, implied: Adds) -> None:
+    for key, _ in implied:
+        if live is not cited and live.conditionals.get(key) != cited.conditionals.get(key):
+            raise Rejected("channel.moved", "what the half replaces changed meanwhile", key=key)
+
+
+def _rebased(before: Expected, adds: Adds, drops: Drops, implied: Adds) -> Expected:
+    if not adds and not drops and not implied:
         return before
-    return Expected(before.sent, before.conditionals.update(adds, drops), before.b, before.promised_b)
+    replaced = [key for key, _ in implied if key in before.conditionals]
+    changed = before.conditionals.update((*implied, *adds), (*replaced, *drops))
+    return Expected(before.sent, changed, before.b, before.promised_b)

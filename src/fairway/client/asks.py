@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fairway.client.margin import Margin
 from fairway.client.wish import Wish
 from fairway.errors import FairwayError, Rejected
 
@@ -15,17 +16,20 @@ __all__ = ["Ask", "Asks", "Batch"]
 ATTEMPTS = 3
 """How often an ask is signed again that met a newer state of the account on its way."""
 
-OVERTAKEN = frozenset({"channel.cites", "channel.sent", "channel.conditionals", "channel.dropped_filled"})
+OVERTAKEN = frozenset(
+    {"channel.cites", "channel.sent", "channel.conditionals", "channel.dropped_filled", "channel.moved"}
+)
 """Refusals of a half that was lawful when it was signed: what it asks for may be asked again."""
 
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """Orders and cancels that stand or fall together, and who waits for the keys of the orders."""
+    """Orders, cancels and margins that stand or fall together, and who waits for the keys of the orders."""
 
     wishes: Sequence[Wish]
     drops: Sequence[int]
     answer: asyncio.Future[list[int]]
+    margins: Sequence[Margin] = ()
     attempts: int = 0
 
     def refuse(self, refusal: FairwayError) -> None:
@@ -50,6 +54,11 @@ class Batch:
         """The keys of all orders to cancel."""
         return [key for ask in self.asks for key in ask.drops]
 
+    @property
+    def margins(self) -> list[Margin]:
+        """All margins to move."""
+        return [margin for ask in self.asks for margin in ask.margins]
+
 
 class Asks:
     """The asks in line, and those in the half that is under way."""
@@ -58,10 +67,12 @@ class Asks:
         self._line: deque[Ask] = deque()
         self._under_way = Batch()
 
-    def ask(self, wishes: Sequence[Wish], drops: Sequence[int]) -> asyncio.Future[list[int]]:
+    def ask(
+        self, wishes: Sequence[Wish], drops: Sequence[int], margins: Sequence[Margin] = ()
+    ) -> asyncio.Future[list[int]]:
         """Put one more in line; the answer is the keys of its orders, or a `Rejected`."""
         answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-        self._line.append(Ask(wishes, drops, answer))
+        self._line.append(Ask(wishes, drops, answer, margins))
         return answer
 
     def take(self, check: Callable[[Batch], None]) -> Batch:

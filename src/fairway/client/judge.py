@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from fairway.errors import InvalidMessage
 from fairway.exchange.account import Account
-from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
+from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Margined, Triggered
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.terms import Kind, OracleRound, Receipt
+from fairway.exchange.terms import Kind, MarginMove, OracleRound, Receipt
 from fairway.exchange.wire import Propose
 from fairway.risk.liquidation import bankruptcy_price, partial_lots
 
@@ -25,7 +25,7 @@ class Judge:
     signed for the fills.
     """
 
-    __slots__ = ("_accepting", "_account", "_b_seqno", "_bounds", "_cancelled", "_fresh", "receipts")
+    __slots__ = ("_accepting", "_account", "_b_seqno", "_bounds", "_cancelled", "_fresh", "_moves", "receipts")
 
     def __init__(self, account: Account, accepting: Propose | None, b_seqno: int) -> None:
         self._account = account
@@ -33,6 +33,7 @@ class Judge:
         self._b_seqno = b_seqno
         self._cancelled = set(accepting.drops) if accepting else set()
         self._fresh: set[int] = set()
+        self._moves = list(accepting.moves) if accepting else []
         self._bounds: dict[int, int | None] = {}
         self.receipts: list[Receipt] = []
 
@@ -45,6 +46,8 @@ class Judge:
                 self._dropped(change)
             case Triggered():
                 self._triggered(change)
+            case Margined():
+                self._margined(change)
             case Filled():
                 self._filled(change)
                 return
@@ -57,6 +60,10 @@ class Judge:
         """All was said: the orders accepted with the half, and every cancel in it carried out."""
         if self._accepting and (self._accepting.orders or self._accepting.drops):
             raise _lie("judge.orders", "a half is cited whose orders were not accepted", seqno=self._accepting.seqno)
+        if self._moves:
+            raise _lie(
+                "judge.margin", "a margin was not moved though its half was accepted", market=self._moves[0].market
+            )
         if missing := self._cancelled & self._account.orders.keys():
             raise _lie("judge.cancel", "an order stays live though its cancel was accepted", key=min(missing))
 
@@ -72,6 +79,14 @@ class Judge:
     def _dropped(self, change: Dropped) -> None:
         if change.reason == "cancelled" and change.key not in self._cancelled:
             raise _lie("judge.cancel", "an order was cancelled that its owner did not cancel", key=change.key)
+
+    def _margined(self, change: Margined) -> None:
+        """The move is the next of those in the half that is cited, and what it takes out is settled."""
+        wanted = self._moves.pop(0) if self._moves and self._accepting is None else None
+        if wanted is None or wanted != MarginMove(change.market, change.margin, change.since_ms):
+            raise _lie("judge.margin", "a margin was moved otherwise than its owner signed", market=change.market)
+        less = change.margin < self._account.positions[change.market].position.margin
+        self._check_link(change.txid, closing=less)
 
     def _triggered(self, change: Triggered) -> None:
         terms = self._order(change.key).terms

@@ -29,7 +29,7 @@ from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.pricing import check_round, verify_round
 from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import OracleRound, OrderTerms, Receipt
+from fairway.exchange.terms import MarginMove, OracleRound, OrderTerms, Receipt
 
 __all__ = ["Entry", "Leave", "Replica"]
 
@@ -133,13 +133,22 @@ class Replica:
 
     # The user's halves
 
-    def propose(self, orders: Sequence[OrderTerms] = (), drops: Sequence[int] = (), *, now_ms: int) -> wire.Propose:
-        """The user's next half with `orders` added and `drops` taken out, still to be signed. Changes nothing.
+    def propose(
+        self,
+        orders: Sequence[OrderTerms] = (),
+        drops: Sequence[int] = (),
+        moves: Sequence[MarginMove] = (),
+        *,
+        now_ms: int,
+    ) -> wire.Propose:
+        """The user's next half with `orders` added, `drops` taken out and margins moved, still to be signed.
+
+        Changes nothing.
 
         Errors: `Rejected` for whatever the service would have to refuse.
         """
-        self.account.check_orders(list(orders), list(drops), now_ms)
-        implied = self.account.new_markets(orders)
+        self.account.check_orders(list(orders), list(drops), now_ms, moves)
+        implied = self.account.implied(orders, moves)
         half = machine.propose(self.channel, self._adds(orders), drops, implied).half
         return wire.Propose(
             self.opened.channel_id,
@@ -150,6 +159,7 @@ class Replica:
             UNSIGNED,
             list(orders),
             list(drops),
+            list(moves),
         )
 
     def expectation(self) -> wire.Propose:
@@ -277,7 +287,7 @@ class Replica:
         if proposed is None or cites != proposed.seqno:
             return None
         half, adds = self.half_of(proposed), self._adds(proposed.orders)
-        implied = self.account.new_markets(proposed.orders)
+        implied = self.account.implied(proposed.orders, proposed.moves)
         accepted = machine.check_proposal(
             self.channel, half, UNSIGNED, adds, proposed.drops, implied=implied, verify=_verified
         )

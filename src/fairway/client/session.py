@@ -28,6 +28,7 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import SignedHalf
 from fairway.client.asks import Asks
 from fairway.client.keystore import Keystore
+from fairway.client.margin import Margin
 from fairway.client.side import Said, Side
 from fairway.client.store import Store
 from fairway.client.wish import Wish
@@ -164,6 +165,17 @@ class Session:
         """Cancel orders, all or none. Errors: `Rejected` (`order.unknown`: filled or gone meanwhile)."""
         await self._ask((), keys)
 
+    async def move_margin(self, market: int, change: int) -> None:
+        """Put `change` nano more on an open position, or with a negative one take so much out.
+
+        Errors: `Rejected` (`margin.position`, `margin.requirement`, `order.margin`, what the market's mode forbids).
+        """
+        await self._ask((), (), [Margin(market, change)])
+
+    async def set_leverage(self, market: int, leverage: int) -> None:
+        """Put as much margin on a position as `leverage` asks for at the newest mark. Errors: as `move_margin`."""
+        await self._ask((), (), [Margin(market, leverage=leverage)])
+
     async def countersign(self) -> None:
         """Sign that the service's newest half is true."""
         await self._ask((), ())
@@ -195,10 +207,10 @@ class Session:
         self._asks.end(OVER)
         return pair
 
-    async def _ask(self, wishes: Sequence[Wish], drops: Sequence[int]) -> list[int]:
+    async def _ask(self, wishes: Sequence[Wish], drops: Sequence[int], margins: Sequence[Margin] = ()) -> list[int]:
         if reason := self._ended or (OVER if self.side.is_over else None):
             raise reason
-        answer = self._asks.ask(wishes, drops)
+        answer = self._asks.ask(wishes, drops, margins)
         await self._propose()
         return await answer
 
@@ -223,9 +235,9 @@ class Session:
         if side is None or self._line is None or self._is_restoring or not side.may_propose:
             return
         now_ms = self._clock_ms()
-        batch = self._asks.take(lambda batch: side.check(batch.wishes, batch.drops, now_ms=now_ms))
+        batch = self._asks.take(lambda batch: side.check(batch.wishes, batch.drops, batch.margins, now_ms=now_ms))
         if batch.asks or side.replica.unanswered > LAG or self._is_overdue(side, now_ms):
-            await self._send(side.propose(batch.wishes, batch.drops, now_ms=now_ms))
+            await self._send(side.propose(batch.wishes, batch.drops, batch.margins, now_ms=now_ms))
 
     def _is_overdue(self, side: Side, now_ms: int) -> bool:
         """Whether something has stood unsigned so long that the service's patience might end. Looked at every frame."""

@@ -20,6 +20,7 @@ from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.state import UNSIGNED, SignedHalf
 from fairway.client.answer import Holding, Pledge
 from fairway.client.keystore import Keystore
+from fairway.client.margin import Margin
 from fairway.client.replica import Entry, Leave, Replica
 from fairway.client.store import Evidence, Store
 from fairway.client.watchtower_wire import RECEIPTS, Handed, Watched, deposit_of, seal
@@ -96,27 +97,47 @@ class Side:
         """Whether a new half may be signed: the channel is granted and not over, and no half is unanswered."""
         return self.replica.newest_b > 0 and self.replica.pending is None and not self.is_over
 
-    def check(self, wishes: Sequence[Wish] = (), drops: Sequence[int] = (), *, now_ms: int) -> None:
-        """Whether the rules allow a half with these orders and cancels; `Rejected` says why not. Changes nothing."""
-        self._judged(wishes, drops, now_ms)
+    def check(
+        self,
+        wishes: Sequence[Wish] = (),
+        drops: Sequence[int] = (),
+        margins: Sequence[Margin] = (),
+        *,
+        now_ms: int,
+    ) -> None:
+        """Whether the rules allow a half with these orders, cancels and margins; `Rejected` says why not.
 
-    def propose(self, wishes: Sequence[Wish] = (), drops: Sequence[int] = (), *, now_ms: int) -> wire.Propose:
-        """A new half with orders for `wishes` and without `drops`: judged, written, signed. Send it.
+        Changes nothing.
+        """
+        self._judged(wishes, drops, margins, now_ms)
+
+    def propose(
+        self,
+        wishes: Sequence[Wish] = (),
+        drops: Sequence[int] = (),
+        margins: Sequence[Margin] = (),
+        *,
+        now_ms: int,
+    ) -> wire.Propose:
+        """A new half with orders for `wishes`, without `drops`, with other `margins`: judged, written, signed. Send it.
 
         Errors: `Rejected` for what the rules refuse, with nothing changed; `side.left`; `side.busy`: see `may_propose`.
         """
         self._check_here()
         if not self.may_propose:
             raise Rejected("side.busy", "no half is signed while another is unanswered, or after a close or a lie")
-        return self._write(self._judged(wishes, drops, now_ms))
+        return self._write(self._judged(wishes, drops, margins, now_ms))
 
-    def _judged(self, wishes: Sequence[Wish], drops: Sequence[int], now_ms: int) -> wire.Propose:
+    def _judged(
+        self, wishes: Sequence[Wish], drops: Sequence[int], margins: Sequence[Margin], now_ms: int
+    ) -> wire.Propose:
         account = self.account
         orders = [
             wish.terms(account.rules, self.channel_id, key, account.rounds.get(wish.market))
             for key, wish in enumerate(wishes, account.next_key)
         ]
-        return self.replica.propose(orders, drops, now_ms=now_ms)
+        moves = [margin.move(account) for margin in margins]
+        return self.replica.propose(orders, drops, moves, now_ms=now_ms)
 
     def repeated(self) -> wire.Propose | None:
         """The unanswered half once more, the same bytes; nothing where there is none."""
@@ -333,6 +354,7 @@ class Side:
             UNSIGNED,
             shown.orders,
             shown.drops,
+            shown.moves,
         )
         if shown.seqno <= replica.channel.a_consumed or proposed == replica.pending:
             return False

@@ -13,7 +13,7 @@ positions, `reserved` the rest of the reserves of live orders. A change that bre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -23,18 +23,25 @@ from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected
 from fairway.errors import IllegalTransition, Rejected
-from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Triggered
+from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Margined, Triggered
 from fairway.exchange.conditions import chain_conditional, market_conditional, order_conditional
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.margin_move import check_move, moved, touch_tick
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import Kind, MarketTerms, OracleRound, OrderTerms
+from fairway.exchange.terms import Kind, MarginMove, MarketTerms, OracleRound, OrderTerms
 from fairway.market.instrument import check_count
 from fairway.risk.contract import fee, fill_cost, notional
-from fairway.risk.liquidation import liquidation_fee, liquidation_price
-from fairway.risk.margin import Health, health, is_liquidatable, is_no_worse, tier_at
+from fairway.risk.liquidation import liquidation_fee
+from fairway.risk.margin import (
+    Health,
+    health,
+    is_liquidatable,
+    is_no_worse,
+    tier_at,
+)
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import MILLION, NANO_BOUND, TICK_BOUND, check_lots, share_down
+from fairway.units import MILLION, NANO_BOUND, check_lots, share_down
 
 __all__ = ["Account", "Held", "Outcome"]
 
@@ -114,6 +121,13 @@ class Account:
         root = self.a_conditionals.root_hash()
         return self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head, self.due, root, self.rules.codes.chain))
 
+    def implied(self, orders: Iterable[OrderTerms], moves: Iterable[MarginMove]) -> list[tuple[int, Conditional]]:
+        """What A's half has beside `orders`: conditionals of markets that are new in it, or whose margin `moves`."""
+        moved_terms = [self._moved(move).terms for move in moves]
+        return self.new_markets(orders) + [
+            (MARKET_KEYS + terms.market, market_conditional(terms, self.rules.codes.market)[0]) for terms in moved_terms
+        ]
+
     def new_markets(self, orders: Iterable[OrderTerms]) -> list[tuple[int, Conditional]]:
         """What A's half gains beside `orders`: the conditionals of markets in which he has none yet."""
         keys = {MARKET_KEYS + terms.market: terms.market for terms in orders}
@@ -125,9 +139,14 @@ class Account:
 
     # Lawfulness
 
-    def check_orders(self, orders: list[OrderTerms], drops: list[int], now_ms: int) -> None:
-        """Whether these orders may be added once `drops` are gone; `Rejected` says why not. Changes nothing."""
-        room = self.available
+    def check_orders(
+        self, orders: list[OrderTerms], drops: list[int], now_ms: int, moves: Sequence[MarginMove] = ()
+    ) -> None:
+        """Whether these orders may be added, once `drops` are gone, and margins moved; `Rejected` says why not.
+
+        Changes nothing. Margin that is taken out pays for no order of the same half.
+        """
+        room = self.available - self._check_moves(moves)
         gone = set(drops)
         if len(gone) != len(drops):
             raise Rejected("order.unknown", "an order is dropped twice")
@@ -146,8 +165,21 @@ class Account:
             next_key += 1
             room -= terms.reserve
         self._check_exposure(orders, gone)
-        if orders and room < 0:
-            raise Rejected("order.margin", "the available balance does not cover the order", missing=-room)
+        if (orders or moves) and room < 0:
+            raise Rejected("order.margin", "the available balance does not cover it", missing=-room)
+
+    def _check_moves(self, moves: Sequence[MarginMove]) -> int:
+        """What all that add margin take from the available balance; `Rejected` where one is not lawful."""
+        if len({move.market for move in moves}) != len(moves):
+            raise Rejected("margin.twice", "one half moves the margin of a position once")
+        added = 0
+        for move in moves:
+            held = self.positions.get(move.market)
+            if held is None:
+                raise Rejected("margin.position", "there is no position in this market", market=move.market)
+            contract, newest = self.rules.listing(move.market).contract, self.rounds[move.market]
+            added += max(0, check_move(contract, held.position, held.terms, newest, move))
+        return added
 
     def _check_count(self, orders: list[OrderTerms], drops: set[int]) -> None:
         for market in {terms.market for terms in orders}:
@@ -236,6 +268,8 @@ class Account:
                 return self._fill(change)
             case Forced():
                 return self._force(change)
+            case Margined():
+                self._move_margin(change)
         return None
 
     def _order(self, key: int) -> LiveOrder:
@@ -389,6 +423,21 @@ class Account:
             self.positions[market] = Held(position, terms)
         self._carry_market(terms)
 
+    def _move_margin(self, change: Margined) -> None:
+        if change.market not in self.positions:
+            raise IllegalTransition("account.margin", "margin of a position that is not held", market=change.market)
+        before = self.positions[change.market].position.margin
+        after = self._moved(MarginMove(change.market, change.margin, change.since_ms))
+        self.posted += after.position.margin - before
+        self.positions[change.market] = after
+        self._carry_market(after.terms)
+        if change.txid:
+            self._link(change.txid)
+
+    def _moved(self, move: MarginMove) -> Held:
+        held, contract = self.positions[move.market], self.rules.listing(move.market).contract
+        return Held(*moved(contract, held.position, held.terms, move))
+
     def _renew(self, market: int, at_ms: int) -> None:
         """From `at_ms` on, no older touch of its liquidation price costs the position its margin."""
         held = self.positions[market]
@@ -414,7 +463,7 @@ class Account:
             cost=position.cost,
             funding_base=position.funding_base,
             margin=position.margin,
-            liquidation_tick=_touch(position.s, liquidation_price(contract, position, newest.funding)),
+            liquidation_tick=touch_tick(contract, position, newest.funding),
             since_ms=at_ms,
             mark=newest.mark,
             funding=newest.funding,
@@ -422,10 +471,3 @@ class Account:
 
     def _link(self, txid: bytes) -> None:
         self.head = chain_next(self.head, txid)
-
-
-def _touch(s: int, price: int | None) -> int:
-    """The mark at or beyond which the position is liquidated; one that no round reaches where there is none."""
-    if price is None:
-        return 0 if s > 0 else TICK_BOUND - 1
-    return price

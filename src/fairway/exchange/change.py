@@ -11,7 +11,7 @@ import msgspec
 
 from fairway.exchange.terms import OrderTerms
 
-__all__ = ["Accepted", "AnyChange", "Change", "Dropped", "Filled", "Forced", "Triggered"]
+__all__ = ["Accepted", "AnyChange", "Change", "Dropped", "Filled", "Forced", "Margined", "Triggered"]
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -77,4 +77,16 @@ class Forced(Change, frozen=True, tag="forced"):
     at_ms: int
 
 
-AnyChange = Accepted | Dropped | Triggered | Filled | Forced
+class Margined(Change, frozen=True, tag="margined"):
+    """The position in `market` has the `margin` that its owner signed; what he took out was settled as `txid`.
+
+    `txid` is empty where margin was added.
+    """
+
+    market: int
+    margin: int
+    since_ms: int
+    txid: bytes
+
+
+AnyChange = Accepted | Dropped | Triggered | Filled | Forced | Margined

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from fairway.exchange.listing import Listing
-from fairway.exchange.terms import OrderTerms
+from fairway.exchange.terms import MarginMove, OrderTerms
 
 __all__ = [
     "Assessed",
@@ -93,7 +93,8 @@ class Funded(Event, frozen=True, tag="funded"):
 class Proposed(Event, frozen=True, tag="proposed"):
     """A user signed his half number `seqno`, citing half `cites` of the service.
 
-    `orders` are added under their own keys, `drops` taken out; with neither it is a bare countersignature.
+    `orders` are added under their own keys, `drops` taken out, positions have the margins of `moves`; with none of them
+    it is a bare countersignature.
     """
 
     channel_id: bytes
@@ -104,6 +105,7 @@ class Proposed(Event, frozen=True, tag="proposed"):
     signature: bytes
     orders: list[OrderTerms]
     drops: list[int]
+    moves: list[MarginMove] = []
 
 
 class Priced(Event, frozen=True, tag="priced"):

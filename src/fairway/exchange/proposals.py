@@ -16,6 +16,7 @@ from fairway.exchange.conditions import order_conditional
 from fairway.exchange.effect import Absolve, Refuse
 from fairway.exchange.event import Proposed
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.margins import check_market, move_margin
 from fairway.exchange.terms import OrderTerms
 from fairway.exchange.trading import arrive, drop
 from fairway.exchange.turn import Turn
@@ -63,6 +64,8 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
     turn.note(event.channel_id, change)
     _carry(venue, event)
     _settle_debts(venue, turn, event)
+    for move in event.moves:
+        move_margin(venue, turn, event.channel_id, move)
     for terms in event.orders:
         venue.counts.orders += 1
         arrive(venue, turn, event.channel_id, terms.key)
@@ -73,13 +76,15 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     half = half_of(channel, event)
     if channel.a and half == channel.a.half:
         raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
-    account.check_orders(event.orders, event.drops, turn.at_ms)
+    account.check_orders(event.orders, event.drops, turn.at_ms, event.moves)
     _check_solvent(venue, event)
     for terms in event.orders:
         _check_price(venue, terms)
         venue.check_mode(terms.market, turn.at_ms, reduce_only=terms.reduce_only)
     adds = [(terms.key, _promise(account, terms)) for terms in event.orders]
-    implied = account.new_markets(event.orders)
+    for move in event.moves:
+        check_market(venue, turn, event.channel_id, move)
+    implied = account.implied(event.orders, event.moves)
     accepted = check_proposal(channel, half, event.signature, adds, event.drops, implied=implied, verify=_verified)
     _check_room(channel, account, event)
     return accepted
@@ -112,10 +117,11 @@ def _check_price(venue: Venue, terms: OrderTerms) -> None:
 
 
 def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
-    """The service's side can pay whatever the new orders may win; else `Rejected` (`channel.room`)."""
-    if not event.orders:
+    """The service's side can pay whatever new orders and margin may win; else `Rejected` (`channel.room`)."""
+    more = sum(max(0, move.margin - account.positions[move.market].position.margin) for move in event.moves)
+    if not event.orders and not more:
         return
-    asked = sum(account.rules.cap(terms.reserve) for terms in event.orders)
+    asked = account.rules.cap(more) + sum(account.rules.cap(terms.reserve) for terms in event.orders)
     freed = sum(account.rules.cap(account.orders[key].reserved) for key in event.drops)
     left = balance_b(channel) - account.b_conditionals.maximum()
     if left + freed < asked:

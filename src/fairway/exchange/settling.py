@@ -32,6 +32,7 @@ __all__ = ["CAUSES", "NO_SHARES", "Close", "Settling", "claim_of"]
 
 CAUSES = {
     "trade": Cause.TRADE,
+    "margin": Cause.TRADE,
     "dispute": Cause.TRADE,
     "liquidation": Cause.LIQUIDATION,
     "deleverage": Cause.DELEVERAGE,

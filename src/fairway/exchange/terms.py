@@ -15,6 +15,7 @@ from fairway.ton.cells import Bits, Plain
 
 __all__ = [
     "Kind",
+    "MarginMove",
     "MarketTerms",
     "OracleRound",
     "OrderTerms",
@@ -50,6 +51,17 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     def digest(self) -> bytes:
         """The cell's hash: what names it and what is signed."""
         return self.cell().hash
+
+
+class MarginMove(msgspec.Struct, frozen=True, array_like=True):
+    """A user's wish to have `margin` nano on his position in `market`, more or less than there is.
+
+    What he signs is the market's conditional with it; from `since_ms` on a touch of the new liquidation price counts.
+    """
+
+    market: int
+    margin: int
+    since_ms: int
 
 
 class OrderTerms(Terms, frozen=True):

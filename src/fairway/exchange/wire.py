@@ -12,7 +12,7 @@ import msgspec
 from fairway.errors import InvalidMessage
 from fairway.exchange.change import AnyChange
 from fairway.exchange.listing import Listing
-from fairway.exchange.terms import OrderTerms
+from fairway.exchange.terms import MarginMove, OrderTerms
 
 __all__ = [
     "AnyReply",
@@ -76,6 +76,7 @@ class Propose(Request, frozen=True, tag="propose"):
     signature: bytes
     orders: list[OrderTerms] = []
     drops: list[int] = []
+    moves: list[MarginMove] = []
 
 
 class Close(Request, frozen=True, tag="close"):
@@ -166,6 +167,7 @@ class Yours(Reply, frozen=True, tag="yours"):
     signature: bytes
     orders: list[OrderTerms] = []
     drops: list[int] = []
+    moves: list[MarginMove] = []
 
 
 class Refused(Reply, frozen=True, tag="refused"):

@@ -18,7 +18,7 @@ from fairway.errors import IllegalTransition, Rejected
 from fairway.risk.contract import Contract, fill_cost
 from fairway.units import FUNDING_INDEX_BOUND, FUNDING_SCALE, LOT_BOUND, NANO_BOUND, Lot, Nano, div_down, share_down
 
-__all__ = ["Closure", "Position", "closed", "coefficients", "opened", "outcome", "with_margin"]
+__all__ = ["Closure", "Position", "closed", "coefficients", "opened", "outcome", "released", "with_margin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,19 @@ def closed(
         bad_debt=Nano(available - margin - profit),
         rest=_rest(position, part, margin),
     )
+
+
+def released(position: Position, contract: Contract, price: int, nano: int) -> Closure:
+    """What taking `nano` out of the margin does: a close of no lots, from which all of it comes back.
+
+    Errors: `IllegalTransition` unless 0 < nano < the margin.
+    """
+    if not 0 < nano < position.margin:
+        raise IllegalTransition("risk.released", "more margin than the position can spare", nano=nano)
+    _, b = contract.ratio(price)
+    none, margin = Nano(0), Nano(nano)
+    divisor, rest = FUNDING_SCALE * b, with_margin(position, -nano)
+    return Closure(Lot(0), none, 0, margin, 0, 0, divisor, margin, none, none, rest)
 
 
 def _released(position: Position, lots: int, profit: int, step: int | None) -> Nano:

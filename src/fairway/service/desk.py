@@ -187,6 +187,7 @@ class Desk:
                     proposed.signature,
                     proposed.orders,
                     proposed.drops,
+                    proposed.moves,
                 )
             )
         if fate.frame:
