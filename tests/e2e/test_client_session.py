@@ -294,3 +294,41 @@ async def test_a_service_of_another_vault_is_refused_before_anything_is_opened(t
 
 def _fields(reply):
     return {name: getattr(reply, name) for name in reply.__struct_fields__}
+
+
+async def test_margin_goes_in_and_out_and_leverage_changes_while_a_position_is_open(tmp_path):
+    async with stage(tmp_path) as service:
+        maker, taker = await service.user("maker"), await service.user("taker")
+        await within(maker.session.place(sell(20)))
+        await within(taker.session.place(buy(20, leverage=10)))
+        await maker.settle()
+        posted, balance = taker.account.posted, taker.account.balance
+        await within(taker.session.move_margin(MARKET, 3 * TON))
+        assert taker.account.posted == posted + 3 * TON
+        await within(taker.session.move_margin(MARKET, -TON))
+        assert taker.account.posted == posted + 2 * TON
+        await within(asyncio.gather(maker.session.set_leverage(MARKET, 2), taker.session.place(buy(1, MARK - 100))))
+        value = 20 * service.engine.venue.rounds[MARKET].mark * 10_000
+        assert maker.account.positions[MARKET].position.margin == value // 2
+        assert taker.account.balance == balance
+        for refused, code in ((-1_000 * TON, "risk.bound"), (10_000 * TON, "order.margin"), (0, "margin.same")):
+            with pytest.raises(Rejected, match=code.replace(".", r"\.")):
+                await within(taker.session.move_margin(MARKET, refused))
+        for user in (maker, taker):
+            theirs = service.engine.accounts[user.channel_id]
+            assert user.account.a_conditionals == theirs.a_conditionals
+            assert user.account.promised() == theirs.promised()
+
+
+async def test_a_move_of_margin_outlives_a_crash_and_a_lost_record(tmp_path):
+    async with stage(tmp_path) as service:
+        maker, taker = await service.user("maker"), await service.user("taker")
+        await within(maker.session.place(sell(20)))
+        await within(taker.session.place(buy(20, leverage=10)))
+        await within(taker.session.move_margin(MARKET, 3 * TON))
+        posted = taker.account.posted
+        await taker.crash()
+        taker.restart()
+        await within(taker.session.move_margin(MARKET, -TON))
+        assert taker.account.posted == posted - TON
+        assert taker.session.side.lied is False

@@ -326,7 +326,7 @@ def test_a_machine_that_keeps_old_halves_citable_is_caught():
 
 
 def test_a_machine_that_does_not_carry_changes_over_to_newer_halves_is_caught():
-    planted(lambda m: m.setattr(proposal, "_rebased", lambda before, adds, drops: before))
+    planted(lambda m: m.setattr(proposal, "_rebased", lambda before, *_: before))
 
 
 def test_a_machine_that_answers_an_unaccepted_half_is_caught():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fairway.client.margin import Margin
 from fairway.client.wish import Wish
 from fairway.exchange.terms import Kind
 from fairway.units import TON
@@ -26,8 +27,16 @@ def wander(world: World, steps: int) -> None:
             world.price(market, marks[market], funding=world.engine.venue.rounds[market].funding + rng.randint(-40, 60))
         elif account.orders and rng.random() < 0.2:
             world.try_propose(channel_id, [], [rng.choice(list(account.orders))])
+        elif market in account.positions and rng.random() < 0.2:
+            world.try_propose(channel_id, [], [], [margin(world, market)])
         else:
             world.try_propose(channel_id, [wish(world, market, marks[market], channel_id)])
+
+
+def margin(world: World, market: int) -> Margin:
+    if world.random.random() < 0.3:
+        return Margin(market, leverage=world.random.choice([1, 3, 10, 20]))
+    return Margin(market, world.random.randint(-3 * TON, 3 * TON))
 
 
 def wish(world: World, market: int, mark: int, channel_id: bytes) -> Wish:
@@ -57,6 +66,7 @@ def test_every_half_is_followed_by_its_user_and_all_identities_hold(seed):
     assert counts.take_profits > 0
     assert counts.stop_losses > 0
     assert counts.settlements > 50
+    assert counts.margin_moves > 50
     assert venue.lend_state_matches_channels()
 
 

@@ -262,7 +262,8 @@ class Venue:
         """
         held = self.accounts[channel_id].positions
         renewed = sorted(market for market in self.touched.pop(channel_id, ()) if market in held)
-        return max([at_ms, *(self.rounds[market].at_ms + 1 for market in renewed)]), renewed
+        since = [max(self.rounds[market].at_ms + 1, held[market].terms.since_ms) for market in renewed]
+        return max([at_ms, *since]), renewed
 
     @property
     def gained(self) -> int:

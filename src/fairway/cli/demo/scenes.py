@@ -143,7 +143,7 @@ async def triggers(stage: Stage) -> None:
 
 
 async def liquidation(stage: Stage) -> None:
-    """A position at high leverage meets a falling mark."""
+    """A position at high leverage meets a falling mark: it is cut to what its margin carries, step by step."""
     carl = stage.traders["carl"]
     await take(stage, carl, buy=True, lots=2_000, leverage=20)
     taken = lots_of(carl)
