@@ -88,6 +88,18 @@ def test_a_step_is_as_large_as_the_book_and_the_next_round_goes_on(world):
     assert health_of(world, ada).is_enough
 
 
+def test_what_the_book_restores_is_not_deleveraged_though_the_mark_is_beyond_the_first_bankruptcy_price(world):
+    ada, *_, dan = names(world)
+    bound = bankruptcy_price(contract_of(world), position(world, ada), 0)
+    world.propose(dan, [Wish(MARKET, True, 950, MARK - 100, leverage=2)])
+    world.effects.clear()
+    world.price(MARKET, bound - 50)
+    assert forced_lots(world, ada) == [950]
+    assert position(world, ada).lots == 50
+    assert health_of(world, ada).is_enough
+    assert not [each for each in world.effects if isinstance(each, effect.Deleveraged)]
+
+
 def test_a_service_that_closes_more_than_a_step_is_caught_by_its_user(world, monkeypatch):
     ada, *_, dan = names(world)
     world.propose(dan, [Wish(MARKET, True, 1_000, DISTRESS, leverage=2)])
@@ -150,7 +162,7 @@ def test_a_deleverage_leaves_a_record_from_which_its_shares_and_scores_follow(wo
     for share in record.shares:
         pushes = [each for each in world.effects if isinstance(each, effect.Push)]
         mine = next(each for each in pushes if each.channel_id == owners[share.key])
-        assert [(c.match_id, c.lots, c.price) for c in mine.changes] == [(share.match_id, share.lots, share.price)]
+        assert [(c.match_id, c.lots, c.price) for c in mine.changes] == [(record.match_id, share.lots, share.price)]
 
 
 def test_a_deleverage_that_spares_somebody_does_not_follow_from_its_record(world, monkeypatch):

@@ -47,7 +47,7 @@ def test_funding_is_noted_once_an_hour_and_interest_every_five_minutes():
 
 def test_the_tape_keeps_how_each_deleverage_was_shared_out():
     tape = Tape(lambda _: 0)
-    records = [Deleveraged(2, number, 100, 0, number, 5, (), ()) for number in range(KEPT + 7)]
+    records = [Deleveraged(2, 1, number, 100, 0, number, 5, (), ()) for number in range(KEPT + 7)]
     tape.note(None, records)
     assert list(tape[2].deleveraged) == records[7:]
     assert not tape[1].deleveraged

@@ -129,8 +129,9 @@ class Judge:
         self._round(change.market, change.round)
         if change.market not in self._bounds:
             self._bounds[change.market] = self._forced_bound(change)
-        position, bound = self._account.positions[change.market].position, self._bounds[change.market]
-        if bound is not None and (change.price - bound) * position.s < 0:
+        position = self._account.positions[change.market].position
+        bounds = self._bounds[change.market], self._forced_bound(change)
+        if all(bound is not None and (change.price - bound) * position.s < 0 for bound in bounds):
             raise _lie("judge.bankruptcy", "a forced close beyond the bankruptcy price", price=change.price)
         if change.reason == "liquidation":
             self._check_step(change)
@@ -150,7 +151,10 @@ class Judge:
             raise _lie("judge.step", "a liquidation closed more than it had to", lots=change.lots, most=most)
 
     def _forced_bound(self, change: Forced) -> int | None:
-        """The worst price of forced closes in this push, taken before the first."""
+        """The worst price at which the position may be closed now; another is taken before the first of a push.
+
+        A step leaves the rest more margin for each lot, and rounding may take a tick from it again.
+        """
         market = change.market
         contract = self._account.rules.listing(market).contract
         held, newest = self._account.positions[market], self._account.rounds[market]

@@ -44,11 +44,12 @@ def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
 def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
     _note_dodge(venue, channel_id, market)
     drop_orders(venue, turn, channel_id, market, "liquidated")
-    bound = _bankruptcy(venue, channel_id, market)
-    _into_book(venue, turn, channel_id, market, bound)
-    held = venue.accounts[channel_id].positions.get(market)
-    mark = venue.rounds[market].mark
-    if held is not None and (mark <= bound if held.position.s > 0 else mark >= bound):
+    account, mark = venue.accounts[channel_id], venue.rounds[market].mark
+    _into_book(venue, turn, channel_id, market, _bankruptcy(venue, channel_id, market))
+    if not account.is_distressed(market):
+        return
+    bound = _bankruptcy(venue, channel_id, market)  # of the rest: steps leave it more margin for each lot
+    if mark <= bound if account.signed_lots(market) > 0 else mark >= bound:
         _deleverage(venue, turn, channel_id, market, bound)
 
 
@@ -73,8 +74,8 @@ def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
         bound = _bankruptcy(venue, name, market)
         price = min(mark, bound) if position.s > 0 else max(mark, bound)
         _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
-        shares.append(Share(key, lots, price, match_id))
-    _record(venue, turn, market, found, shares)
+        shares.append(Share(key, lots, price))
+    _record(venue, turn, market, match_id, found, shares)
     _forced(venue, turn, channel_id, market, match_id, position.lots, mark, "dispute")
 
 
@@ -114,17 +115,20 @@ def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: 
 def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int) -> None:
     """Close at `price` against those opposite, pro rata by risk, what the rest of a liquidated position still needs.
 
-    Who would be bankrupt at that price himself is spared; what finds nobody waits for the next round.
+    Its owner's leg is one close, so that it is rounded once. Who would be bankrupt at that price himself is spared;
+    what finds nobody waits for the next round.
     """
-    position = venue.accounts[channel_id].positions[market].position
-    found, shares = _opposite(venue, position, market, price), []
-    for key, lots in found.allocate(_step(venue, channel_id, market)):
-        match_id = venue.next_match()
-        _forced(venue, turn, found.names[key], market, match_id, lots, price, "deleverage")
-        _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
-        turn.effects.append(Print(market, match_id, price, lots, position.s < 0, turn.at_ms, "deleverage"))
-        shares.append(Share(key, lots, price, match_id))
-    _record(venue, turn, market, found, shares)
+    position, match_id = venue.accounts[channel_id].positions[market].position, venue.next_match()
+    found = _opposite(venue, position, market, price)
+    shares = [Share(key, lots, price) for key, lots in found.allocate(_step(venue, channel_id, market))]
+    if not shares:
+        return
+    for share in shares:
+        _forced(venue, turn, found.names[share.key], market, match_id, share.lots, price, "deleverage")
+    lots = sum(share.lots for share in shares)
+    _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
+    turn.effects.append(Print(market, match_id, price, lots, position.s < 0, turn.at_ms, "deleverage"))
+    _record(venue, turn, market, match_id, found, shares)
 
 
 def _step(venue: Venue, channel_id: bytes, market: int) -> int:
@@ -168,10 +172,10 @@ def _opposite(venue: Venue, position: Position, market: int, price: int | None =
     return _Opposite(names, tuple(candidates))
 
 
-def _record(venue: Venue, turn: Turn, market: int, found: _Opposite, shares: list[Share]) -> None:
+def _record(venue: Venue, turn: Turn, market: int, match_id: int, found: _Opposite, shares: list[Share]) -> None:
     if shares:
         newest, lots = venue.rounds[market], sum(share.lots for share in shares)
-        known = newest.round, newest.mark, newest.funding, turn.at_ms
+        known = match_id, newest.round, newest.mark, newest.funding, turn.at_ms
         turn.effects.append(Deleveraged(market, *known, lots, found.candidates, tuple(shares)))
         venue.counts.deleverages += len(shares)
 

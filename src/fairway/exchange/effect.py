@@ -153,24 +153,24 @@ class Print:
 
 
 class Share(NamedTuple):
-    """What the candidate `key` gave up: his leg of match `match_id`, by which he knows himself."""
+    """What the candidate `key` gave up, and at which price."""
 
     key: int
     lots: int
     price: int
-    match_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deleveraged:
-    """Publish how `lots` were taken from those opposite in `market` at the newest round, and from whom else not.
+    """Publish how match `match_id` took `lots` from those opposite in `market` at the newest round, and from whom not.
 
     `fairway.risk.deleverage.allocate(candidates, lots)` gives the keys and lots of `shares` again, in their order; a
-    candidate's key is his place among the candidates by channel ID, his score follows from his own account and the
-    round. `lots` is what those opposite could bear of what was needed.
+    candidate's key is his place among the candidates by channel ID. His score follows from his own account and the
+    round: by it and by his lots he knows himself. `lots` is what those opposite could bear of what was needed.
     """
 
     market: int
+    match_id: int
     round: int
     mark: int
     funding: int

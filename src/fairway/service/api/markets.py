@@ -156,13 +156,14 @@ async def deleverages(house: House, symbol: str, limit: Limit = 100) -> list[Del
     return [
         Deleverage(
             symbol,
+            each.match_id,
             each.round,
             str(each.mark),
             str(each.funding),
             str(each.lots),
             each.at_ms,
             [DeleverageCandidate(one.key, str(one.lots), str(one.score), one.last) for one in each.candidates],
-            [DeleverageShare(one.key, str(one.lots), str(one.price), one.match_id) for one in each.shares],
+            [DeleverageShare(one.key, str(one.lots), str(one.price)) for one in each.shares],
         )
         for each in kept
     ]

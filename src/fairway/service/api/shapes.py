@@ -169,18 +169,21 @@ class DeleverageCandidate(Shape, frozen=True):
 
 
 class DeleverageShare(Shape, frozen=True):
-    """What the candidate `key` gave up; the owner knows himself by `match_id`."""
+    """What the candidate `key` gave up."""
 
     key: int
     lots: str
     price: str
-    match_id: int
 
 
 class Deleverage(Shape, frozen=True):
-    """How `lots` were taken from those opposite, at round `round` of the oracle."""
+    """How match `matchId` took `lots` from those opposite, at round `round` of the oracle.
+
+    A candidate knows himself by his lots and score.
+    """
 
     symbol: str
+    match_id: int
     round: int
     mark_price: str
     funding_index: str
