@@ -13,7 +13,7 @@ from fairway.client.wish import Wish
 from fairway.errors import IllegalTransition, InvalidMessage
 from fairway.exchange import event, margin_move, margins
 from fairway.exchange.account import Account
-from fairway.exchange.effect import ProveSettlement
+from fairway.exchange.effect import ProveRecord
 from fairway.exchange.margin_move import least_margin
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import Kind, MarginMove
@@ -81,7 +81,7 @@ def test_margin_taken_out_is_available_again_and_settled_as_a_close_of_no_lots(m
     assert position(world, user, market).margin == before.margin - TON
     assert (account.available, account.balance) == (available + TON, balance)
     assert account.head != head
-    (settled,) = [each.settlement for each in world.effects if isinstance(each, ProveSettlement)]
+    (settled,) = [each.record for each in world.effects if isinstance(each, ProveRecord)]
     assert {name: settled.witness()[name].value for name in ("IM", "AM", "P", "Q", "C", "K", "e")} == {
         "IM": TON, "AM": TON, "P": 0, "Q": 0, "C": 0, "K": 0, "e": 0,
     }  # fmt: skip
@@ -115,12 +115,12 @@ def test_a_move_of_each_kind_is_proven_and_stands_in_the_public_books():
     world.propose(ada, margins=[Margin(LINEAR, -2 * TON)])
     world.propose(bob, [Wish(LINEAR, True, 100, MARKS[LINEAR], leverage=5)])
     world.propose(ada, [Wish(LINEAR, False, 100, MARKS[LINEAR], Kind.IOC, 5, reduce_only=True)])
-    settled = [each for each in world.effects if isinstance(each, ProveSettlement)]
-    assert [each.settlement.witness()["Q"].value for each in settled] == [0, 100, 100]
+    settled = [each for each in world.effects if isinstance(each, ProveRecord)]
+    assert [each.record.witness()["Q"].value for each in settled] == [0, 100, 100]
     for each in settled:
-        transaction = prove(each.settlement, bytes(range(32)))
+        transaction = prove(each.record, bytes(range(32)))
         verify(transaction)
-        for record in (*(opened.transaction() for opened in each.published), transaction):
+        for record in (*(opened.transaction() for opened in each.fills), transaction):
             books.apply(record)
 
 
