@@ -3,9 +3,10 @@
     python -m benchmarks.replay [--events 20000] [--kills 3] [--report replay.json]
 
 *replay*: a journal of so many events, opened and replayed as `fairway serve` does: chain of hashes, decode, apply. A
-million events is `--events 1000000`; recording them takes longer than replaying them. *memory*: what Python's allocator
-holds for each resting order and each account, by differences between two states. *kill*: the loop in another process
-says the number of every half whose answer is out, until it is killed at some moment; then the journal must replay, hold
+million events is `--events 1000000`; recording them takes longer than replaying them. *image*: the engine's state
+alone, as bytes and back: what a restart could begin from, did it not replay. *memory*: what Python's allocator holds
+for each resting order and each account, by differences between two states. *kill*: the loop in another process says
+the number of every half whose answer is out, until it is killed at some moment; then the journal must replay, hold
 all of them, and conserve money.
 """
 
@@ -16,6 +17,7 @@ import asyncio
 import gc
 import json
 import multiprocessing
+import pickle
 import random
 import tempfile
 import time
@@ -24,11 +26,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from benchmarks import flow
 from benchmarks.stage import Stage, load
 from fairway.errors import FairwayError
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import Proposed, decode
+from fairway.exchange.venue import Venue
 from fairway.service.journal import Journal
 
 BATCH = 100
@@ -52,8 +57,21 @@ def replay(history: flow.History) -> dict[str, float]:
             if stage.engine.digest() != history.digest:
                 raise SystemExit("the replay did not end where the recorded history did")
             stage.engine.venue.check()
+            image = image_of(stage.engine.venue)
     events = len(history.opening) + len(history.trading)
-    return {"events": events, "seconds": wall, "processor": spent, "events a second": events / spent}
+    return {"events": events, "seconds": wall, "processor": spent, "events a second": events / spent} | image
+
+
+def image_of(venue: Venue) -> dict[str, float]:
+    began = time.process_time()
+    image = pickle.dumps(venue)
+    written = time.process_time()
+    read = pickle.loads(image)
+    seconds = time.process_time() - written
+    canonical = msgspec.msgpack.encode
+    if read.digest(canonical) != venue.digest(canonical):
+        raise SystemExit("the image is not the state")
+    return {"image bytes": len(image), "image written": written - began, "image read": seconds}
 
 
 # Memory
@@ -142,6 +160,8 @@ def main(arguments: list[str] | None = None) -> None:
         history = flow.record(chosen.events, quiet=name == "quiet")
         row = report[name] = replay(history)
         print(f"{name}: {row['events']:.0f} events in {row['processor']:.1f} s, {row['events a second']:.0f}/s")
+        seconds = f"written in {row['image written']:.2f} s, read in {row['image read']:.2f} s"
+        print(f"  image: {row['image bytes']:.0f} bytes, {seconds}")
     report["memory"] = memory()
     print("  ".join(f"{name} {held:.0f}" for name, held in report["memory"].items()))
     history, chance = flow.record(2000), random.Random(1)

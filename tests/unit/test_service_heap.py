@@ -3,7 +3,13 @@
 import gc
 import weakref
 
+from tests.simulation.test_exchange_flow import wander
+from tests.simulation.world import World
+
+from fairway.exchange.engine import Engine
+from fairway.exchange.event import decode
 from fairway.service.heap import THRESHOLDS, building
+from fairway.units import TON
 
 
 class Node:
@@ -11,6 +17,24 @@ class Node:
 
     def __init__(self):
         self.other = self
+
+
+def test_the_engine_leaves_no_cycles_behind():
+    world = World(3)
+    for name in range(4):
+        world.join(f"trader {name}", 300 * TON)
+    wander(world, 200)
+    gc.collect()
+    gc.disable()
+    try:
+        engine = Engine()
+        for payload in world.journal:
+            engine.apply(decode(payload))
+        assert gc.collect() == 0
+        Node()
+        assert gc.collect() > 0
+    finally:
+        gc.enable()
 
 
 def test_what_was_built_is_never_walked_again_and_later_cycles_are_freed():
