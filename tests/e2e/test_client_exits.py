@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from client_stage import MARK, MARKET, NETWORK
@@ -14,10 +15,12 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Wish
 from fairway.exchange.claims import KEY_BITS, Exit
+from fairway.exchange.event import Outrun
 from fairway.exchange.terms import MarketTerms
 from fairway.service.errands import Errands
 from fairway.service.sight import HomeComing
 from fairway.service.watch import Watch
+from fairway.ton.cells import to_boc
 from fairway.ton.merkle import entry_proof
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
@@ -238,6 +241,31 @@ async def test_an_invented_half_that_promises_nothing_is_replaced_by_the_newest_
         async with asyncio.timeout(10):
             while (await alice.onchain.channel()).quarantine.a.seqno == 10**9:  # noqa: ASYNC110 - nor does the chain
                 await asyncio.sleep(0.05)
+
+
+async def test_a_halted_channel_that_its_user_closes_alone_is_seen_and_claimed_from(tmp_path):
+    """The service was shown a half that it has lost. What it still knows of it owes as much as ever."""
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+        await alice.session.place(Wish(MARKET, True, LOTS, MARK, leverage=10))
+        await alice.session.countersign()
+        side = alice.session.side
+        newest, signer = (
+            side.replica.channel.b,
+            service.keyring.channel(NETWORK, service.vault, side.replica.opened.key_a),
+        )
+        lost = replace(newest.half, body=replace(newest.half.body, seqno=newest.half.seqno + 9))
+        shown_half = to_boc(SignedHalf(lost, signer.sign(lost.digest())).to_cell())
+        await service.sequencer.submit(Outrun(at_ms=0, channel_id=side.channel_id, half=shown_half))
+        channel = service.engine.channels[side.channel_id]
+        assert channel.phase is Phase.HALTED
+        await alice.leave()
+        await exit_rounds(chain, service, alice, MARK - 1_001)
+        assert not service.engine.accounts[side.channel_id].positions
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        await paid_out(chain, service, alice)
+        assert service.engine.venue.recovered == 0
 
 
 async def test_a_service_that_starts_again_settles_nothing_twice(tmp_path):

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from fairway.chain.interface import Chain, Transaction
-from fairway.channel.phase import Phase
+from fairway.channel.phase import TRANSITIONS, Move, Phase
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.effect import AnyEffect
 from fairway.exchange.engine import Engine
@@ -45,6 +45,10 @@ __all__ = ["Watch"]
 LOOK_S = 20.0
 PAUSE_S = 1.0
 NO_TRANSACTION = bytes(32)
+
+
+CLOSABLE = frozenset(phase for phase, made in TRANSITIONS if made is Move.START)
+"""Where a close that one side begins alone is news: a halted channel is one of these, since nothing else ends it."""
 
 
 class Watch:
@@ -113,7 +117,7 @@ class Watch:
                     transaction=transaction,
                 )
             )
-        if sight.quarantine is not None and channel.phase in {Phase.AGREED, Phase.OPEN, Phase.CLOSING}:
+        if sight.quarantine is not None and channel.phase in CLOSABLE:
             await self._report(
                 Disputed(
                     at_ms=0,
