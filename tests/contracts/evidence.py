@@ -25,11 +25,13 @@ SUB_KEY = bytes([77]) * 32
 NOTHING = Used()
 
 
-def signed_round(number: int, at_ms: int, mark: int, funding: int = 0, signers: Sequence[int] = (0, 2)) -> Cell:
-    made = to_cell(OracleRound(NETWORK, MARKET, number, at_ms, mark, mark, funding).cell())
+def signed_round(
+    number: int, at_ms: int, mark: int, funding: int = 0, signers: Sequence[int] = (0, 2), index: int = 0
+) -> Cell:
+    made = to_cell(OracleRound(NETWORK, MARKET, number, at_ms, index or mark, mark, funding).cell())
     signatures = HashMap(8, value_serializer=lambda value, leaf: leaf.store_ref(value))
-    for index in signers:
-        signatures.set_int_key(index, Builder().store_bytes(sign(ORACLES[index], made.hash)).end_cell())
+    for place in signers:
+        signatures.set_int_key(place, Builder().store_bytes(sign(ORACLES[place], made.hash)).end_cell())
     return Builder().store_ref(made).store_dict(signatures.serialize()).end_cell()
 
 
@@ -43,13 +45,14 @@ def fill_input(
     receipt: Receipt,
     order: OrderTerms | None = None,
     fired: Cell | None = None,
+    peak: Cell | None = None,
     seed: bytes = SEED_B,
     mandated: tuple[int, bytes] | None = None,
 ) -> Cell:
     cell = to_cell(receipt.cell())
     signed = Builder().store_bytes(sign(seed, cell.hash)).store_ref(cell).end_cell()
     placed = to_cell(mandated_cell(mandated[0], order) if mandated else order.cell()) if order else None
-    shown = Builder().store_ref(signed).store_maybe_ref(placed).store_maybe_ref(fired)
+    shown = Builder().store_ref(signed).store_maybe_ref(placed).store_maybe_ref(fired).store_maybe_ref(peak)
     if mandated is None:
         return shown.store_bit(0).end_cell()
     return shown.store_bit(1).store_bytes(mandated[1]).end_cell()

@@ -253,7 +253,7 @@ def test_an_order_that_b_filled_after_its_half_speaks_by_its_receipt_alone():
 
 
 def test_a_stop_is_filled_only_after_a_round_that_reached_it():
-    placed = order(buy=False, limit_tick=40_000, trigger_tick=45_000, kind=5, round=7)
+    placed = order(buy=False, limit_tick=40_000, trigger_tick=45_000, kind=4, round=7)
     for number, mark, at_ms, exit_code in (
         (7, 44_000, 2000, 143),
         (8, 45_001, 2000, 143),
@@ -266,6 +266,58 @@ def test_a_stop_is_filled_only_after_a_round_that_reached_it():
         assert dispute.settle(filled_at(dispute, 46_000, shown)).exit_code == exit_code
     dispute = Dispute(holding(placed), by_a=True)
     assert dispute.settle(filled_at(dispute, 46_000, fill_input(filled))).exit_code == 143
+
+
+def stop(**changes: int) -> OrderTerms:
+    return order(buy=False, limit_tick=40_000, kind=4, round=7, **changes)
+
+
+def settled_with(placed: OrderTerms, fired: Cell | None, peak: Cell | None = None) -> int:
+    dispute = Dispute(holding(placed), by_a=True)
+    filled = receipt(placed, 10, 10 * 1000 * 45_000, 0, 3000)
+    return dispute.settle(filled_at(dispute, 46_000, fill_input(filled, fired=fired, peak=peak))).exit_code
+
+
+def test_an_order_by_the_index_is_fired_by_the_index_and_one_by_the_last_trade_by_its_owners_trust():
+    by_index = stop(trigger_tick=45_000, source=1)
+    assert settled_with(by_index, signed_round(8, 2000, 46_000, index=45_000)) == 0
+    assert settled_with(by_index, signed_round(8, 2000, 44_000, index=45_001)) == 143
+    assert settled_with(stop(trigger_tick=45_000, source=2), None) == 0
+
+
+@pytest.mark.parametrize(
+    ("peak", "fired", "exit_code"),
+    [
+        ((7, 50_000), (8, 45_000), 0),  # ⌊50,000 · 0.9⌋: the round its owner knew may be the best
+        ((9, 50_009), (12, 45_008), 0),
+        ((9, 50_009), (12, 45_009), 143),  # not back that far
+        ((6, 50_000), (8, 45_000), 143),  # a peak from before the order
+        ((8, 50_000), (8, 45_000), 143),  # at once peak and fall
+        ((9, 50_000), (8, 45_000), 143),  # the fall came first
+        (None, (8, 45_000), 143),
+        ((8, 50_000), None, 143),
+    ],
+)
+def test_a_trailing_stop_is_filled_only_after_it_came_back_from_a_signed_best(peak, fired, exit_code):
+    placed = stop(callback_ppm=100_000)
+    shown = [signed_round(each[0], 2000, each[1]) if each else None for each in (fired, peak)]
+    assert settled_with(placed, *shown) == exit_code
+
+
+@pytest.mark.parametrize(("best", "exit_code"), [(49_999, 143), (50_000, 0), (50_001, 0)])
+def test_a_trailing_stop_follows_only_from_its_activation_on(best, exit_code):
+    placed = stop(callback_ppm=100_000, trigger_tick=50_000)
+    assert settled_with(placed, signed_round(9, 2000, 44_000), signed_round(8, 1000, best)) == exit_code
+
+
+def test_the_trailing_stop_of_a_short_wakes_above_the_lowest():
+    placed = order(buy=True, limit_tick=60_000, kind=4, round=7, callback_ppm=100_000, trigger_above=True)
+    for mark, exit_code in ((49_500, 143), (49_501, 0)):  # ⌈45,001 · 1.1⌉ = 49,502 and ⌈45,000 · 1.1⌉ = 49,500
+        dispute = Dispute(holding(placed), by_a=True)
+        filled = receipt(placed, 10, 10 * 1000 * 45_000, 0, 3000)
+        peak = signed_round(8, 1000, 45_001 if exit_code else 45_000)
+        shown = fill_input(filled, fired=signed_round(9, 2000, mark), peak=peak)
+        assert dispute.settle(filled_at(dispute, 44_000, shown)).exit_code == exit_code
 
 
 def test_of_a_group_no_more_is_filled_than_its_largest_order():

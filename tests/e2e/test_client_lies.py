@@ -14,7 +14,7 @@ from fairway.exchange.change import Accepted, Dropped, Filled, Forced, Triggered
 from fairway.exchange.terms import Kind
 
 SELL, BUY = Wish(MARKET, False, 20, MARK, leverage=10), Wish(MARKET, True, 20, MARK, leverage=10)
-STOP = Wish(MARKET, True, 20, MARK + 1_000, Kind.TRIGGER, 10, True, MARK + 600, True)
+STOP = Wish(MARKET, True, 20, MARK + 1_000, Kind.MARKET, 10, True, MARK + 600, True)
 
 
 def altered(pushed, kind, **fields):
@@ -218,6 +218,7 @@ async def test_planted_without_the_takers_check_only_the_receipt_gives_a_wrong_f
 
 async def test_planted_without_the_trigger_check_a_false_trigger_goes_unseen(tmp_path, monkeypatch):
     monkeypatch.setattr(Judge, "_triggered", lambda *_: None)
+    monkeypatch.setattr(Judge, "_check_live", lambda *_: None)
     async with stage(tmp_path) as service:
         maker, taker = await service.user("maker"), await service.user("taker")
         await maker.session.place(SELL)

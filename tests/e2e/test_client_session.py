@@ -228,7 +228,7 @@ async def test_a_stop_loss_fires_on_a_signed_round_and_closes_the_position(tmp_p
         maker, user = await service.user("maker"), await service.user("user")
         await within(maker.session.place_many([sell(10), buy(10, MARK - 600, kind=Kind.POST_ONLY)]))
         await within(user.session.place(buy(10)))
-        stop = sell(10, MARK - 1_000, kind=Kind.TRIGGER, reduce_only=True, trigger_tick=MARK - 500)
+        stop = sell(10, MARK - 1_000, kind=Kind.MARKET, reduce_only=True, trigger_tick=MARK - 500)
         await within(user.session.place(stop))
         await service.price(MARK - 500)
         await user.settle()

@@ -229,7 +229,7 @@ def generous_fill(maker_id, taker_id, price, lots, maker_left):
 
 
 PLANTED = [
-    (match_module, "_prevented", lambda prevention, taker_lots, maker: (0, 0)),
+    (match_module, "prevented", lambda prevention, taker_lots, maker: (0, 0)),
     (match_module, "_ALL_OR_NOTHING", None),
     (match_module, "_NEVER_RESTS", None),
     (match_module, "_POST_ONLY", None),

@@ -48,7 +48,7 @@ def wish(world: World, market: int, mark: int, channel_id: bytes) -> Wish:
         trigger = mark * (1010 if above else 990) // 1000
         buy = held.position.s < 0
         limit = trigger * (1050 if buy else 950) // 1000
-        return Wish(market, buy, held.position.lots, limit, Kind.TRIGGER, 5, True, trigger, above)
+        return Wish(market, buy, held.position.lots, limit, Kind.MARKET, 5, True, trigger, above)
     drift = rng.randint(-30, 30) * mark // 10_000
     kind = rng.choice([Kind.LIMIT, Kind.LIMIT, Kind.POST_ONLY, Kind.IOC, Kind.MARKET, Kind.FOK])
     return Wish(market, buy, lots, mark + drift, kind, rng.choice([1, 5, 10, 20]))

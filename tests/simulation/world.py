@@ -312,11 +312,11 @@ class World:
         """An epoch ends here."""
         return self.put(event.Assessed(at_ms=self.now_ms))
 
-    def price(self, market: int, mark: int, funding: int = 0) -> None:
+    def price(self, market: int, mark: int, funding: int = 0, index: int = 0) -> None:
         self.rounds[market] += 1
         self.now_ms += 100
         number = self.rounds[market]
-        signed = OracleRound(NETWORK, market, number, self.now_ms, mark, mark, funding)
+        signed = OracleRound(NETWORK, market, number, self.now_ms, index or mark, mark, funding)
         digest = signed.digest()
         signatures = {place: keys.sign(seed, digest) for place, seed in enumerate(ORACLES[:2])}
         self.put(
@@ -325,7 +325,7 @@ class World:
                 market=market,
                 round=number,
                 round_ms=self.now_ms,
-                index=mark,
+                index=index or mark,
                 mark=mark,
                 funding=funding,
                 signatures=signatures,

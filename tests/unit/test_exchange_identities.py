@@ -168,7 +168,7 @@ def test_a_book_that_forgets_who_came_first_has_another_digest(world, monkeypatc
 
     def jumps_the_queue(book, order_id, owner, *, buy, lots, price):
         rest(book, order_id, owner, buy=buy, lots=lots, price=price)
-        book._levels[price if buy else -price].move_to_end(order_id, last=False)
+        book._levels[price if buy else -price].move_to_end(book.get(order_id).slot, last=False)
 
     monkeypatch.setattr(Book, "rest", jumps_the_queue)
     assert world.replayed().book_digest() != world.engine.book_digest()

@@ -49,11 +49,30 @@ def resting(world):
     [
         ({"kind": 77}, "order.kind"),
         ({"kind": -1}, "order.kind"),
-        ({"trigger_tick": 5}, "order.trigger"),
-        ({"trigger_tick": -5}, "order.trigger"),
-        ({"kind": Kind.TRIGGER, "trigger_tick": MARK}, "order.trigger"),
-        ({"kind": Kind.TRIGGER, "trigger_tick": 1 << 40, "reduce_only": True}, "units.tick"),
-        ({"kind": Kind.TRIGGER, "trigger_tick": -1, "reduce_only": True}, "units.tick"),
+        ({"trigger_tick": 5}, "market.band"),
+        ({"trigger_tick": -5}, "units.tick"),
+        ({"trigger_above": True}, "order.trigger"),
+        ({"callback_ppm": -1}, "order.callback"),
+        ({"callback_ppm": 999, "kind": Kind.MARKET}, "order.callback"),
+        ({"callback_ppm": 1 << 40, "kind": Kind.MARKET}, "order.callback"),
+        ({"callback_ppm": 5_000, "kind": Kind.MARKET}, "order.trigger"),
+        ({"callback_ppm": 5_000}, "order.kind"),
+        ({"source": 3}, "order.source"),
+        ({"source": 1}, "order.flag"),
+        ({"prevention": 4}, "order.prevention"),
+        ({"prevention": -1}, "order.prevention"),
+        ({"round": -1}, "order.round"),
+        ({"strict": True}, "order.flag"),
+        ({"closes": True}, "order.flag"),
+        ({"client_id": "a" * 37}, "order.client_id"),
+        ({"client_id": "no spaces"}, "order.client_id"),
+        ({"client_id": "é"}, "order.client_id"),
+        ({"parent": 9}, "order.parent"),
+        ({"parent": -9}, "order.parent"),
+        ({"group": 9}, "order.group"),
+        ({"group": 1 << 60}, "order.group"),
+        ({"kind": Kind.MARKET, "trigger_tick": 1 << 40, "reduce_only": True}, "units.tick"),
+        ({"kind": Kind.MARKET, "trigger_tick": -1, "reduce_only": True}, "units.tick"),
         ({"inverse": True}, "order.contract"),
         ({"unit": 1 << 63}, "order.contract"),
         ({"fee_ppm": 1 << 60}, "order.fee"),
@@ -165,7 +184,7 @@ def test_a_stop_bounds_its_fills_near_its_trigger(world):
     ada, bob, _ = names(world)
     world.propose(bob, [sell(10)])
     world.propose(ada, [buy(10)])
-    stop = sell(10, 1, Kind.TRIGGER, reduce_only=True, trigger_tick=MARK - 500)
+    stop = sell(10, 1, Kind.MARKET, reduce_only=True, trigger_tick=MARK - 500)
     assert world.hostile(ada, [terms(world, ada, stop)]) == "market.band"
 
 
@@ -174,7 +193,7 @@ def test_a_stop_that_the_mark_is_beyond_already_fires_at_the_next_round_while_it
     world.propose(bob, [sell(10)])
     world.propose(ada, [buy(10)])
     world.propose(cy, [buy(10, MARK - 100)])
-    world.propose(ada, [sell(10, MARK - 200, Kind.TRIGGER, reduce_only=True, trigger_tick=MARK + 10)])
+    world.propose(ada, [sell(10, MARK - 200, Kind.MARKET, reduce_only=True, trigger_tick=MARK + 10)])
     assert world.engine.accounts[ada].signed_lots(MARKET) == 10
     world.price(MARKET, MARK)
     assert world.engine.accounts[ada].signed_lots(MARKET) == 0

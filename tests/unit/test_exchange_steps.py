@@ -7,8 +7,7 @@ from tests.simulation.world import World
 
 from fairway.client.wish import Wish
 from fairway.errors import InvalidMessage
-from fairway.exchange import distress, effect
-from fairway.exchange.account import Account
+from fairway.exchange import distress, effect, lawful
 from fairway.exchange.change import Forced
 from fairway.exchange.ledger import INSURANCE
 from fairway.exchange.terms import Kind
@@ -135,7 +134,7 @@ def test_an_order_in_distress_leaves_the_margin_with_the_rest(world):
 def test_without_the_rule_a_bad_close_leaves_the_position_worse(world, monkeypatch):
     ada, *_, dan = names(world)
     world.price(MARKET, DISTRESS)
-    monkeypatch.setattr(Account, "_check_distress", lambda *_: None)  # planted
+    monkeypatch.setattr(lawful, "_check_distress", lambda *_: None)  # planted
     before = health_of(world, ada)
     low = bankruptcy_price(contract_of(world), position(world, ada), 0) - 300
     world.propose(dan, [Wish(MARKET, True, 500, low, leverage=2)])

@@ -21,7 +21,7 @@ MARKET, MARK, STALE_MS = 2, 50_000, 10_000
 BUY = Wish(MARKET, True, 10, MARK, leverage=5)
 SELL = Wish(MARKET, False, 10, MARK, leverage=5)
 REDUCE = Wish(MARKET, False, 10, MARK, Kind.IOC, 5, reduce_only=True)
-STOP = Wish(MARKET, False, 10, MARK * 94 // 100, Kind.TRIGGER, 5, reduce_only=True, trigger_tick=MARK * 98 // 100)
+STOP = Wish(MARKET, False, 10, MARK * 94 // 100, Kind.MARKET, 5, reduce_only=True, trigger_tick=MARK * 98 // 100)
 
 
 def traded(**founding):

@@ -102,7 +102,11 @@ def test_an_order_sleeps_once():
 def test_a_trailing_stop_follows_the_best_price_and_never_goes_back():
     triggers = Triggers()
     triggers.add_trailing(Trailing(1, above=False, callback_ppm=100_000, extreme=1000))
-    assert [triggers.fired(price) for price in (950, 1200, 1100)] == [[], [], []]
+    assert [(triggers.fired(price), triggers.follow(price)) for price in (950, 1200, 1100)] == [
+        ([], []),
+        ([], [1]),
+        ([], []),
+    ]
     assert list(triggers) == [(1, 1080, False)]
     assert triggers.fired(1081) == []
     assert triggers.fired(1080) == [1]
@@ -112,5 +116,9 @@ def test_a_trailing_stop_follows_the_best_price_and_never_goes_back():
 def test_the_trailing_stop_of_a_short_follows_a_falling_price():
     triggers = Triggers()
     triggers.add_trailing(Trailing(1, above=True, callback_ppm=100_000, extreme=1000))
-    assert [triggers.fired(price) for price in (1099, 801, 881)] == [[], [], []]
+    assert [(triggers.fired(price), triggers.follow(price)) for price in (1099, 801, 881)] == [
+        ([], []),
+        ([], [1]),
+        ([], []),
+    ]
     assert triggers.fired(882) == [1]

@@ -78,7 +78,7 @@ class Bot(ABC):
 
     def closing(self, limit: int, trigger: int = 0, *, above: bool = False) -> Wish:
         """An order that closes the position: at once, or as soon as the mark is at or beyond `trigger`."""
-        kind = Kind.TRIGGER if trigger else Kind.IOC
+        kind = Kind.MARKET if trigger else Kind.IOC
         return Wish(
             self.market, self.held < 0, abs(self.held), limit, kind, self.leverage, True, trigger, trigger > 0 and above
         )

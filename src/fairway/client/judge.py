@@ -7,15 +7,34 @@ trigger or a forced close stands on a signed round, that a resting order is char
 
 from __future__ import annotations
 
+from fairway.crypto import keys
 from fairway.errors import InvalidMessage
 from fairway.exchange.account import Account
-from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Margined, Triggered
+from fairway.exchange.alarms import price_of
+from fairway.exchange.change import (
+    Accepted,
+    AnyChange,
+    Decremented,
+    Dropped,
+    Filled,
+    Forced,
+    Margined,
+    Swept,
+    Triggered,
+)
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.terms import Kind, MarginMove, OracleRound, Receipt
-from fairway.exchange.wire import Propose
+from fairway.exchange.past import STATUSES
+from fairway.exchange.pricing import round_of, verify_round
+from fairway.exchange.sweeps import sweep_digest
+from fairway.exchange.terms import Kind, MarginMove, OracleRound, OrderTerms, Receipt, Source
+from fairway.exchange.wire import Propose, Welcome
+from fairway.market.instrument import price_bounds
+from fairway.market.trigger import Trailing
 from fairway.risk.liquidation import bankruptcy_price, partial_lots
 
 __all__ = ["Judge"]
+
+RESTING = frozenset({Kind.LIMIT, Kind.POST_ONLY})
 
 
 class Judge:
@@ -25,12 +44,33 @@ class Judge:
     signed for the fills.
     """
 
-    __slots__ = ("_accepting", "_account", "_b_seqno", "_bounds", "_cancelled", "_fresh", "_moves", "receipts")
+    __slots__ = (
+        "_accepting",
+        "_account",
+        "_b_seqno",
+        "_begun",
+        "_bounds",
+        "_cancelled",
+        "_fresh",
+        "_key_a",
+        "_moves",
+        "_swept",
+        "_welcome",
+        "_whole",
+        "receipts",
+    )
 
-    def __init__(self, account: Account, accepting: Propose | None, b_seqno: int) -> None:
+    def __init__(
+        self, account: Account, accepting: Propose | None, b_seqno: int, welcome: Welcome, key_a: bytes
+    ) -> None:
         self._account = account
         self._accepting = accepting
         self._b_seqno = b_seqno
+        self._welcome = welcome
+        self._key_a = key_a
+        self._swept: set[int] = set()
+        self._begun: list[OrderTerms] = []
+        self._whole: dict[int, int] = {}
         self._cancelled = set(accepting.drops) if accepting else set()
         self._fresh: set[int] = set()
         self._moves = list(accepting.moves) if accepting else []
@@ -54,6 +94,10 @@ class Judge:
             case Forced():
                 self._forced(change)
                 return
+            case Swept():
+                self._sweep(change)
+            case Decremented():
+                self._order(change.key)
         self._account.apply(change)
 
     def close(self) -> None:
@@ -66,6 +110,20 @@ class Judge:
             )
         if missing := self._cancelled & self._account.orders.keys():
             raise _lie("judge.cancel", "an order stays live though its cancel was accepted", key=min(missing))
+        for terms in self._begun:
+            if missing := set(self._account.links.siblings(terms)):
+                raise _lie("judge.group", "two orders stay of which one was filled or fired", key=min(missing))
+        if self._whole:
+            raise _lie("judge.whole", "an order that is filled whole or not at all was filled in part")
+        for key, order in self._account.orders.items():
+            self._check_live(key, order)
+
+    def _check_live(self, key: int, order: LiveOrder) -> None:
+        """Whether an order may still be live: what never rests may not, nor what waits for one that has gone."""
+        if not order.is_asleep and order.terms.kind not in RESTING:
+            raise _lie("judge.rests", "an order rests that never does", key=key)
+        if order.terms.parent and not order.armed and order.terms.parent not in self._account.orders:
+            raise _lie("judge.orphan", "an order waits for one that left without a fill", key=key)
 
     def _accepted(self, change: Accepted) -> None:
         proposed, self._accepting = self._accepting, None
@@ -77,8 +135,25 @@ class Judge:
         self._fresh.update(terms.key for terms in change.orders)
 
     def _dropped(self, change: Dropped) -> None:
-        if change.reason == "cancelled" and change.key not in self._cancelled:
-            raise _lie("judge.cancel", "an order was cancelled that its owner did not cancel", key=change.key)
+        order = self._order(change.key)
+        terms = order.terms
+        is_true = {
+            "cancelled": change.key in self._cancelled,
+            "amended": change.key in self._cancelled,
+            "swept": terms.market in self._swept,
+            "expired": terms.expires_ms != 0,
+            "sibling": any(terms.group and begun.group == terms.group for begun in self._begun),
+            "unarmed": terms.parent != 0 and not order.armed,
+            "nothing_to_reduce": terms.reduce_only,
+            "would_take": terms.kind == Kind.POST_ONLY,
+        }
+        if change.reason not in STATUSES or not is_true.get(change.reason, True):
+            raise _lie("judge.cancel", "an order went for a reason that cannot be", key=change.key)
+
+    def _sweep(self, change: Swept) -> None:
+        words = self._welcome.network, self._account.channel_id, change.nonce, change.market, change.after_ms
+        keys.verify(self._key_a, sweep_digest(*words), change.signature)
+        self._swept |= {change.market} if change.market else set(self._account.rules.listings)
 
     def _margined(self, change: Margined) -> None:
         """The move is the next of those in the half that is cited, and what it takes out is settled."""
@@ -91,10 +166,44 @@ class Judge:
     def _triggered(self, change: Triggered) -> None:
         terms = self._order(change.key).terms
         newest = self._round(terms.market, change.round)
-        crossed = newest.mark >= terms.trigger_tick if terms.trigger_above else newest.mark <= terms.trigger_tick
-        if not crossed:
-            raise _lie("judge.trigger", "the signed round did not reach the trigger", key=change.key)
+        price = self._watched(terms, newest, change)
+        threshold = self._threshold(terms, change)
+        if price < threshold if terms.trigger_above else price > threshold:
+            raise _lie("judge.trigger", "the price did not reach the trigger", key=change.key)
         self._fresh.add(change.key)
+        self._begin(terms)
+
+    def _watched(self, terms: OrderTerms, newest: OracleRound, change: Triggered) -> int:
+        """The price that woke an order: signed, or a trade's that lies within the band of what is signed."""
+        if terms.source != Source.LAST:
+            return newest.index if terms.source == Source.INDEX else newest.mark
+        lowest, highest = price_bounds(self._account.rules.listing(terms.market).instrument, newest.mark)
+        if not lowest <= change.price <= highest:
+            raise _lie("judge.trigger", "a trade beyond the price band wakes nobody", key=change.key)
+        return change.price
+
+    def _threshold(self, terms: OrderTerms, change: Triggered) -> int:
+        """Where the order wakes; for one that trails it follows from a signed round since it was placed."""
+        if not terms.callback_ppm:
+            return terms.trigger_tick
+        peak = change.peak
+        if peak is None or peak.market != terms.market or not terms.round <= peak.round < change.round:
+            raise _lie("judge.peak", "a trailing stop fired without the round that it came back from", key=change.key)
+        welcome, signed = self._welcome, round_of(self._welcome.network, peak)
+        verify_round(welcome.oracle_keys, welcome.oracle_threshold, signed, peak.signatures)
+        extreme = price_of(peak, terms.source)
+        if terms.trigger_tick and (
+            extreme > terms.trigger_tick if terms.trigger_above else extreme < terms.trigger_tick
+        ):
+            raise _lie("judge.peak", "a trailing stop fired that had not begun", key=change.key)
+        return Trailing(change.key, terms.trigger_above, terms.callback_ppm, extreme).threshold()
+
+    def _begin(self, terms: OrderTerms) -> None:
+        """An order was filled or fired: of its group nobody else may be."""
+        if terms.group:
+            if any(begun.group == terms.group and begun.key != terms.key for begun in self._begun):
+                raise _lie("judge.group", "two orders were filled or fired of which one was to be", key=terms.key)
+            self._begun.append(terms)
 
     def _filled(self, change: Filled) -> None:
         order = self._order(change.key)
@@ -104,8 +213,13 @@ class Judge:
             raise _lie("judge.expired", "an order was filled after it expired", key=change.key)
         if change.taker:
             self._check_taker(order)
+        self._begin(terms)
+        if terms.kind == Kind.FOK:
+            self._count_whole(order, change)
+        asleep = [key for key in self._account.links.children(change.key) if not self._account.orders[key].armed]
         outcome = self._account.apply(change)
         assert outcome is not None
+        self._fresh.update(asleep)
         self._check_link(change.txid, closing=outcome.closure is not None)
         self.receipts.append(
             Receipt(
@@ -122,6 +236,14 @@ class Judge:
                 change.price,
             )
         )
+
+    def _count_whole(self, order: LiveOrder, change: Filled) -> None:
+        """Of an order that fills whole or not at all, what is still to come in this push."""
+        terms = order.terms
+        whole = self._account.reducible(terms, order.left) if terms.reduce_only else order.left
+        left = self._whole.pop(change.key, whole) - change.lots
+        if left:
+            self._whole[change.key] = left
 
     def _forced(self, change: Forced) -> None:
         if change.market not in self._account.positions:

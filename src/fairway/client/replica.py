@@ -25,6 +25,7 @@ from fairway.errors import FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
 from fairway.exchange.conditions import order_conditional
+from fairway.exchange.lawful import check_orders
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.pricing import check_round, verify_round
 from fairway.exchange.reading import read_expected
@@ -147,7 +148,7 @@ class Replica:
 
         Errors: `Rejected` for whatever the service would have to refuse.
         """
-        self.account.check_orders(list(orders), list(drops), now_ms, moves)
+        check_orders(self.account, list(orders), list(drops), now_ms, moves)
         implied = self.account.implied(orders, moves)
         half = machine.propose(self.channel, self._adds(orders), drops, implied).half
         return wire.Propose(
@@ -258,7 +259,8 @@ class Replica:
             raise InvalidMessage("replica.seqno", "a push does not follow the newest", seqno=pushed.seqno)
         half = self.half_of_service(pushed)
         keys.verify(self.channel.key_b, half.digest(), pushed.signature)
-        judge = Judge(self.account, self._accept(pushed.cites), pushed.seqno)
+        accepting = self._accept(pushed.cites)
+        judge = Judge(self.account, accepting, pushed.seqno, self.welcome, self.opened.key_a)
         for change in pushed.changes:
             judge.apply(change)
         judge.close()

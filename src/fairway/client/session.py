@@ -31,11 +31,12 @@ from fairway.client.keystore import Keystore
 from fairway.client.margin import Margin
 from fairway.client.side import Said, Side
 from fairway.client.store import Store
-from fairway.client.wish import Wish
+from fairway.client.wish import Wish, amended
 from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
 from fairway.exchange.hello import CHALLENGE_SIZE, hello_digest
+from fairway.exchange.sweeps import NEVER_MS
 
 __all__ = ["Connection", "Dial", "Notice", "Session", "Venue"]
 
@@ -114,6 +115,10 @@ class Session:
         self._clock_ms = clock_ms
         self._line: Connection | None = None
         self._asks = Asks()
+        self._named: dict[tuple[str, ...], asyncio.Future[list[int]]] = {}
+        self._sweeps: dict[int, wire.Sweep] = {}
+        self._taken: dict[int, wire.Taken] = {}
+        self._nonce = 0
         self._rounds: dict[int, wire.Round] = {}
         self._changed = asyncio.Condition()
         self._behind_ms: int | None = None
@@ -158,8 +163,70 @@ class Session:
         return key
 
     async def place_many(self, wishes: Sequence[Wish], *, instead_of: Sequence[int] = ()) -> list[int]:
-        """Place orders, all or none, and cancel those `instead_of` which they come in the same half."""
-        return await self._ask(wishes, instead_of)
+        """Place orders, all or none, and cancel those `instead_of` which they come in the same half.
+
+        One that is smaller than the resting order it replaces, and else like it, keeps its place in the book. Wishes
+        whose names (`client_id`) are known get the answer of the first time, whatever else they say.
+        """
+        names = tuple(wish.client_id for wish in wishes if wish.client_id)
+        if not names or len(names) < len(wishes):
+            return await self._ask(wishes, instead_of)
+        if names in self._named:
+            return list(await asyncio.shield(self._named[names]))
+        self._named[names] = asking = asyncio.ensure_future(self._place_named(wishes, instead_of))
+        asking.add_done_callback(lambda _: self._named.pop(names, None))
+        return list(await asyncio.shield(asking))
+
+    async def _place_named(self, wishes: Sequence[Wish], instead_of: Sequence[int]) -> list[int]:
+        try:
+            if known := self._known_by_name(wishes, instead_of):
+                return known
+            return await self._ask(wishes, instead_of)
+        except Rejected as refusal:  # another process of ours may have asked
+            if refusal.code == "order.client_id" and (known := self._known_by_name(wishes, instead_of)):
+                return known
+            raise
+
+    def _known_by_name(self, wishes: Sequence[Wish], instead_of: Sequence[int]) -> list[int]:
+        """The keys of orders that have these very names already, if all have."""
+        keys = [self.account.past.key_of(wish.client_id) for wish in wishes]
+        known = [key for key in keys if key is not None and key not in instead_of]
+        return known if len(known) == len(keys) else []
+
+    async def amend(self, key: int, lots: int, limit_tick: int | None = None, trigger_tick: int | None = None) -> int:
+        """Change what is left of a live order: its new key. It keeps its place if only its size falls.
+
+        Errors: `Rejected` (`order.unknown`: filled or gone; `order.parent`: it still waits for another).
+        """
+        order = self.account.orders.get(key)
+        if order is None:
+            raise Rejected("order.unknown", "there is no such live order", key=key)
+        (after,) = await self._ask([amended(order, lots, limit_tick, trigger_tick)], [key])
+        return after
+
+    async def cancel_all(self, market: int = 0) -> None:
+        """Have all orders in `market` (0: in all) gone; returns once they are. It waits for no half under way."""
+        await self._sweep(market, 0)
+
+    async def countdown(self, after_ms: int | None, market: int = 0) -> None:
+        """Have all orders in `market` gone `after_ms` from now, unless this is asked again before; None stops it.
+
+        The dead man's switch of a bot: it asks again and again, and when it falls silent its orders go.
+        """
+        await self._sweep(market, NEVER_MS if after_ms is None else after_ms)
+
+    async def _sweep(self, market: int, after_ms: int) -> None:
+        self._nonce = max(self._nonce + 1, self._clock_ms())
+        nonce = self._nonce
+        self._sweeps[nonce] = sweep = self.side.sweep(nonce, market, after_ms)
+        try:
+            await self._send(sweep)
+            await self._until(lambda: nonce in self._taken)
+        finally:
+            del self._sweeps[nonce]
+            taken = self._taken.pop(nonce, None)
+        if taken is not None and taken.code:
+            raise Rejected(taken.code, taken.message)
 
     async def cancel(self, *keys: int) -> None:
         """Cancel orders, all or none. Errors: `Rejected` (`order.unknown`: filled or gone meanwhile)."""
@@ -286,6 +353,8 @@ class Session:
             while self._line is None:
                 await self._take(line, await line.recv())
         await self._check_outrun(line)
+        for sweep in self._sweeps.values():
+            await self._send(sweep)
         await self._repeat()
 
     def _name(self) -> tuple[bytes, bytes]:
@@ -346,6 +415,9 @@ class Session:
                 self.welcome, self._line = reply, line
             case wire.Failure():
                 self._fail(reply)
+            case wire.Taken():
+                if reply.nonce in self._sweeps:
+                    self._taken[reply.nonce] = reply
             case wire.Round() if self._side is None:
                 self._rounds[reply.market] = reply
             case _:

@@ -32,6 +32,7 @@ from fairway.exchange.account import Account
 from fairway.exchange.claims import Exit, Paper
 from fairway.exchange.reading import read_expected
 from fairway.exchange.site import channel_setup, consent_digest
+from fairway.exchange.sweeps import sweep_digest
 from fairway.ton.address import Address
 from fairway.ton.cells import to_boc
 from fairway.ton.contracts import ChannelSetup
@@ -143,6 +144,11 @@ class Side:
         """The unanswered half once more, the same bytes; nothing where there is none."""
         pending = self.replica.pending
         return None if pending is None or pending.seqno == 1 else self._signed(pending)
+
+    def sweep(self, nonce: int, market: int, after_ms: int) -> wire.Sweep:
+        """The word that all orders in `market` (0: in all) go after a time, signed; it changes nothing here."""
+        digest = sweep_digest(self.replica.rules.network, self.channel_id, nonce, market, after_ms)
+        return wire.Sweep(self.channel_id, nonce, market, after_ms, self._signer.sign(digest))
 
     def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.Close:
         """A cooperative close where both stand now, written, then signed; a second call repeats it.

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fairway.errors import Rejected
+from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.order_types import OrderType, TimeInForce, form_of
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import Kind, OracleRound, OrderTerms
+from fairway.exchange.terms import Kind, OracleRound, OrderTerms, Source
+from fairway.market.order import Prevention
 from fairway.risk.contract import Payoff
 
-__all__ = ["Wish"]
+__all__ = ["Wish", "amended"]
+
+PREVENTIONS = tuple(Prevention)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An order wished for. Sizes in lots, prices in ticks; `expires_ms` 0 is never; `trigger_*` go with `TRIGGER`."""
+    """An order wished for. Sizes in lots, prices in ticks; `expires_ms` 0 is never.
+
+    With `trigger_tick` or `callback_ppm` it waits for a price; `exchange.order_types` says what traders call it.
+    In a list of wishes `after` is how many places before it the order stands whose fill it waits for, and `group` how
+    many the first of those of which only one is to fill (0: itself); `group_key` names such a group that is live.
+    """
 
     market: int
     buy: bool
@@ -25,6 +36,20 @@ class Wish:
     trigger_tick: int = 0
     trigger_above: bool = False
     expires_ms: int = 0
+    source: Source = Source.MARK
+    callback_ppm: int = 0
+    prevention: Prevention = Prevention.EXPIRE_TAKER
+    strict: bool = False
+    closes: bool = False
+    client_id: str = ""
+    after: int = 0
+    group: int | None = None
+    group_key: int = 0
+
+    def called(self, name: OrderType, force: TimeInForce) -> Wish:
+        """The same as an order that traders call so. Errors: `Rejected` (`order.force`) where there is none."""
+        kind, waits = form_of(name, force)
+        return replace(self, kind=kind, trigger_above=waits != "" and self.buy == (waits != "profit"))
 
     def terms(self, rules: Rules, channel_id: bytes, key: int, newest: OracleRound | None = None) -> OrderTerms:
         """The order under `key` of the channel, reserving what is required; only rounds after `newest` fire it."""
@@ -35,6 +60,7 @@ class Wish:
             lots=self.lots,
             limit=self.limit_tick,
             leverage=self.leverage,
+            closes=self.closes,
         )
         return OrderTerms(
             channel_id,
@@ -53,5 +79,45 @@ class Wish:
             contract.taker_fee,
             self.expires_ms,
             self.leverage,
-            newest.round if newest is not None and self.trigger_tick else 0,
+            newest.round if newest is not None and (self.trigger_tick or self.callback_ppm) else 0,
+            self.group_key if self.group is None else key - self.group,
+            key - self.after if self.after else 0,
+            self.source,
+            self.callback_ppm,
+            PREVENTIONS.index(self.prevention),
+            self.strict,
+            self.closes,
+            self.client_id,
         )
+
+
+def amended(order: LiveOrder, lots: int, limit_tick: int | None, trigger_tick: int | None) -> Wish:
+    """What is left of a live order, with other words. Errors: `Rejected` (`order.parent`) while it waits for another.
+
+    It stays in its group; what was fired already waits for nothing more.
+    """
+    terms = order.terms
+    if terms.parent and not order.armed:
+        raise Rejected("order.parent", "an order that waits for another is cancelled, not amended", key=terms.key)
+    wish = Wish(
+        terms.market,
+        terms.buy,
+        lots,
+        terms.limit_tick if limit_tick is None else limit_tick,
+        Kind(terms.kind),
+        terms.leverage,
+        terms.reduce_only,
+        terms.trigger_tick if trigger_tick is None else trigger_tick,
+        terms.trigger_above,
+        terms.expires_ms,
+        Source(terms.source),
+        terms.callback_ppm,
+        PREVENTIONS[terms.prevention],
+        terms.strict,
+        terms.closes,
+        terms.client_id,
+        group_key=terms.group,
+    )
+    if not order.triggered:
+        return wish
+    return replace(wish, trigger_tick=0, trigger_above=False, callback_ppm=0, source=Source.MARK, closes=False)

@@ -13,7 +13,7 @@ positions, `reserved` the rest of the reserves of live orders. A change that bre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -22,26 +22,31 @@ import msgspec
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected
-from fairway.errors import IllegalTransition, Rejected
-from fairway.exchange.change import Accepted, AnyChange, Dropped, Filled, Forced, Margined, Triggered
-from fairway.exchange.conditions import chain_conditional, market_conditional, order_conditional
-from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.margin_move import check_move, moved, touch_tick
-from fairway.exchange.rules import Rules
-from fairway.exchange.terms import Kind, MarginMove, MarketTerms, OracleRound, OrderTerms
-from fairway.market.instrument import check_count
-from fairway.risk.contract import fee, fill_cost, notional
-from fairway.risk.liquidation import liquidation_fee
-from fairway.risk.margin import (
-    Health,
-    health,
-    is_liquidatable,
-    is_no_worse,
-    tier_at,
+from fairway.errors import IllegalTransition
+from fairway.exchange.change import (
+    Accepted,
+    AnyChange,
+    Decremented,
+    Dropped,
+    Filled,
+    Forced,
+    Margined,
+    Swept,
+    Triggered,
 )
+from fairway.exchange.conditions import chain_conditional, market_conditional, order_conditional
+from fairway.exchange.links import Links
+from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.margin_move import moved, touch_tick
+from fairway.exchange.past import Past
+from fairway.exchange.rules import Rules
+from fairway.exchange.terms import MarginMove, MarketTerms, OracleRound, OrderTerms
+from fairway.risk.contract import fee, fill_cost
+from fairway.risk.liquidation import liquidation_fee
+from fairway.risk.margin import is_liquidatable
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import MILLION, NANO_BOUND, check_lots, share_down
+from fairway.units import NANO_BOUND, share_down
 
 __all__ = ["Account", "Held", "Outcome"]
 
@@ -87,6 +92,8 @@ class Account:
     head: bytes = CHAIN_START
     orders: dict[int, LiveOrder] = field(default_factory=dict)
     positions: dict[int, Held] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
+    past: Past = field(default_factory=Past)
     a_conditionals: Conditionals = field(default_factory=Conditionals)
     b_conditionals: Conditionals = field(default_factory=Conditionals)
 
@@ -137,111 +144,10 @@ class Account:
             if key not in self.a_conditionals
         ]
 
-    # Lawfulness
-
-    def check_orders(
-        self, orders: list[OrderTerms], drops: list[int], now_ms: int, moves: Sequence[MarginMove] = ()
-    ) -> None:
-        """Whether these orders may be added, once `drops` are gone, and margins moved; `Rejected` says why not.
-
-        Changes nothing. Margin that is taken out pays for no order of the same half.
-        """
-        room = self.available - self._check_moves(moves)
-        gone = set(drops)
-        if len(gone) != len(drops):
-            raise Rejected("order.unknown", "an order is dropped twice")
-        for key in drops:
-            if key not in self.orders:
-                raise Rejected("order.unknown", "there is no such live order", key=key)
-            room += self.orders[key].reserved
-        self._check_count(orders, gone)
-        next_key = self.next_key
-        for terms in orders:
-            self.rules.check_terms(terms, now_ms)
-            if terms.channel_id != self.channel_id or terms.key != next_key:
-                raise Rejected("order.key", "the order's key is not the next of this channel", key=terms.key)
-            self._check_reduce_only(terms)
-            self._check_distress(terms)
-            next_key += 1
-            room -= terms.reserve
-        self._check_exposure(orders, gone)
-        if (orders or moves) and room < 0:
-            raise Rejected("order.margin", "the available balance does not cover it", missing=-room)
-
-    def _check_moves(self, moves: Sequence[MarginMove]) -> int:
-        """What all that add margin take from the available balance; `Rejected` where one is not lawful."""
-        if len({move.market for move in moves}) != len(moves):
-            raise Rejected("margin.twice", "one half moves the margin of a position once")
-        added = 0
-        for move in moves:
-            held = self.positions.get(move.market)
-            if held is None:
-                raise Rejected("margin.position", "there is no position in this market", market=move.market)
-            contract, newest = self.rules.listing(move.market).contract, self.rounds[move.market]
-            added += max(0, check_move(contract, held.position, held.terms, newest, move))
-        return added
-
-    def _check_count(self, orders: list[OrderTerms], drops: set[int]) -> None:
-        for market in {terms.market for terms in orders}:
-            live = sum(order.terms.market == market for key, order in self.orders.items() if key not in drops)
-            added = sum(terms.market == market for terms in orders)
-            check_count(self.rules.listing(market).instrument, live + added - 1)
-
-    def _check_exposure(self, orders: list[OrderTerms], drops: set[int]) -> None:
-        """What the account would hold if all its orders of one side filled lies in a bracket that allows the leverage.
-
-        Not each order alone: many small ones would add up to a position that is under its maintenance at once.
-        """
-        added: dict[tuple[int, bool], int] = {}
-        for terms in orders:
-            if terms.reduce_only:
-                continue
-            side = terms.market, terms.buy
-            lots = added[side] = added.get(side, 0) + terms.lots
-            contract = self.rules.listing(terms.market).contract
-            whole = check_lots(lots + self._reachable(side, drops))
-            tier = tier_at(contract, notional(contract, whole, terms.limit_tick))
-            if terms.leverage * tier.initial > MILLION:
-                raise Rejected("order.leverage", "a position of this size allows less leverage", lots=whole)
-            if 0 < (most := self.rules.listing(terms.market).caps.position) < whole:
-                raise Rejected("order.position_cap", "one user holds no more in this market", lots=whole, limit=most)
-
-    def _reachable(self, side: tuple[int, bool], drops: set[int]) -> int:
-        """The lots of one side of a market that are held, or would be by live orders."""
-        market, buy = side
-        held = self.positions.get(market)
-        live = sum(
-            order.left
-            for key, order in self.orders.items()
-            if (order.terms.market, order.terms.buy) == side and not order.terms.reduce_only and key not in drops
-        )
-        return live + (held.position.lots if held is not None and (held.position.s > 0) == buy else 0)
-
-    def _check_reduce_only(self, terms: OrderTerms) -> None:
-        if not terms.reduce_only:
-            return
-        held = self.positions.get(terms.market)
-        if held is None or (held.position.s > 0) == terms.buy:
-            raise Rejected("order.reduce_only", "there is no position that this order would reduce")
-
-    def _check_distress(self, terms: OrderTerms) -> None:
-        """A position in distress is only reduced, and so that even a fill at the limit leaves it no worse.
-
-        What holds at the limit for all lots holds for any part of them at any better price: maintenance is convex.
-        """
-        if not self.is_distressed(terms.market):
-            return
-        position, newest = self.positions[terms.market].position, self.rounds[terms.market]
-        contract = self.rules.listing(terms.market).contract
-        before = health(contract, position, newest.mark, newest.funding)
-        lots = self.closing_lots(terms.market, 1 if terms.buy else -1, terms.lots)
-        if not terms.reduce_only or lots == 0:
-            raise Rejected("order.distress", "a position below its maintenance margin is only reduced")
-        closure = self.closure(terms.market, lots, terms.limit_tick, "trade")
-        rest = closure.rest
-        after = health(contract, rest, newest.mark, newest.funding) if rest else Health(0, 0)
-        if closure.bad_debt or (rest and before.equity < 0) or not is_no_worse(before, after):
-            raise Rejected("order.distress", "at its limit the order would leave the position worse")
+    def reducible(self, terms: OrderTerms, lots: int) -> int:
+        """Of `lots` of a reduce-only order, what the position has opposite it: clamped, or none if it is strict."""
+        most = self.closing_lots(terms.market, 1 if terms.buy else -1, lots)
+        return 0 if terms.strict and most < lots else most
 
     def is_distressed(self, market: int) -> bool:
         """Whether the position in `market` is below its maintenance margin at the newest round."""
@@ -258,12 +164,13 @@ class Account:
             case Accepted():
                 self._accept(change)
             case Dropped():
-                self._drop(change.key)
+                self._drop(change.key, change.reason)
             case Triggered():
-                order = self._order(change.key)
-                if order.terms.kind != Kind.TRIGGER or order.triggered:
-                    raise IllegalTransition("account.trigger", "the order does not wait for a trigger", key=change.key)
-                self.orders[change.key] = replace(order, triggered=True)
+                self._trigger(change.key)
+            case Decremented():
+                self._decrement(change)
+            case Swept():
+                pass
             case Filled():
                 return self._fill(change)
             case Forced():
@@ -285,13 +192,35 @@ class Account:
         for terms in change.orders:
             order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
             self.orders[terms.key] = order
+            self.links.add(terms)
+            self.past.begin(order)
+            self._arm_by(terms.parent)
             self.next_key = terms.key + 1
             self.reserved += order.reserved
             self._carry_order(order)
 
-    def _drop(self, key: int) -> None:
+    def _trigger(self, key: int) -> None:
         order = self._order(key)
-        del self.orders[key]
+        if not order.terms.waits or not order.is_asleep or (order.terms.parent and not order.armed):
+            raise IllegalTransition("account.trigger", "the order does not wait for a trigger", key=key)
+        self.orders[key] = replace(order, triggered=True)
+
+    def _decrement(self, change: Decremented) -> None:
+        order = self._order(change.key)
+        if not 0 < change.lots <= order.left:
+            raise IllegalTransition("account.decrement", "an order loses more than it has", key=change.key)
+        self.orders[change.key] = replace(order, lost=order.lost + change.lots)
+
+    def _arm_by(self, parent: int) -> None:
+        """What waits for `parent` wakes if that is filled at all."""
+        filled = self.orders.get(parent)
+        if filled is not None and filled.lots:
+            for key in self.links.children(parent):
+                self.orders[key] = replace(self.orders[key], armed=True)
+
+    def _drop(self, key: int, reason: str) -> None:
+        order = self._order(key)
+        self._end(order, reason)
         self.reserved -= order.reserved
         self.a_conditionals = self.a_conditionals.drop(key)
         self.b_conditionals = self.b_conditionals.drop(key)
@@ -302,22 +231,30 @@ class Account:
         worse = change.price > terms.limit_tick if terms.buy else change.price < terms.limit_tick
         if worse or not 0 < change.lots <= order.left:
             raise IllegalTransition("account.fill", "a fill beyond the order's limit or size", key=change.key)
-        if terms.kind == Kind.TRIGGER and not order.triggered:
+        if order.is_asleep:
             raise IllegalTransition("account.fill", "a fill of an order that still waits", key=change.key)
         contract = self.rules.listing(terms.market).contract
-        charged = order.fee_for(change.lots, fee(contract, change.lots, change.price, taker=change.taker))
         s = 1 if terms.buy else -1
         closing = self.closing_lots(terms.market, s, change.lots)
         closure = self.closure(terms.market, closing, change.price, "trade") if closing else None
         if closure is not None:
             self._close(terms.market, closure, change.txid, change.at_ms)
         added = self._open(order, s, change.lots - closing, change) if change.lots > closing else None
+        charged = self._fee(order, change, closure)
         self._charge(charged)
         cost = fill_cost(contract, s, change.lots, change.price)
         base = s * self.rounds[terms.market].funding * change.lots
         outcome = Outcome(charged, "fee", cost, base, closure, added, self._beyond(closure))
         self._progress(order, change.lots, outcome)
         return outcome
+
+    def _fee(self, order: LiveOrder, change: Filled, closure: Closure | None) -> int:
+        """The fee of a fill, within what was reserved for it; where it closes what is held, within what it frees."""
+        contract = self.rules.listing(order.terms.market).contract
+        charged = fee(contract, change.lots, change.price, taker=change.taker)
+        if order.terms.closes:
+            return min(charged, closure.available - self._beyond(closure)) if closure is not None else 0
+        return order.fee_for(change.lots, charged)
 
     def closing_lots(self, market: int, s: int, lots: int) -> int:
         """How many of `lots` bought (`s` = 1) or sold (-1) would close what is held in `market`."""
@@ -405,10 +342,17 @@ class Account:
             a, b = order_conditional(after, self.rules.cap(after.reserved), self.rules.codes.order)
             self.a_conditionals = self.a_conditionals.replace(key, a)
             self.b_conditionals = self.b_conditionals.replace(key, b)
-        else:
+        self._arm_by(key)
+        if not after.left:
+            self.reserved -= after.reserved
             self.a_conditionals = self.a_conditionals.drop(key)
             self.b_conditionals = self.b_conditionals.drop(key)
-            del self.orders[key]
+            self._end(after)
+
+    def _end(self, order: LiveOrder, reason: str = "") -> None:
+        del self.orders[order.terms.key]
+        self.links.remove(order.terms)
+        self.past.end(order, reason)
 
     def _carry_order(self, order: LiveOrder) -> None:
         key = order.terms.key

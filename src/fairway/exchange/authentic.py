@@ -7,10 +7,20 @@ from fairway.channel.machine import newest_b
 from fairway.channel.state import SignedHalf
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
-from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Priced, Proposed, Switched
+from fairway.exchange.event import (
+    AnyEvent,
+    CloseProposed,
+    Opened,
+    Outrun,
+    Priced,
+    Proposed,
+    SweepSigned,
+    Switched,
+)
 from fairway.exchange.lifecycle import first_half
 from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.proposals import half_of
+from fairway.exchange.sweeps import sweep_digest
 from fairway.exchange.switch import switch_digest
 from fairway.exchange.venue import Venue
 from fairway.ton.address import Address
@@ -48,6 +58,9 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
             channel = venue.channel(event.channel_id)
             close = codec.Close(channel.channel_id, event.sent_a, event.sent_b, event.seqno_a, event.seqno_b)
             keys.verify(channel.key_a, close.digest(), event.signature)
+        case SweepSigned():
+            words = venue.founded.network, event.channel_id, event.nonce, event.market, event.after_ms
+            keys.verify(venue.channel(event.channel_id).key_a, sweep_digest(*words), event.signature)
         case Outrun():
             _outrun(venue, event)
         case Switched():

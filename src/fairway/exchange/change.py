@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import msgspec
 
+from fairway.exchange.event import Priced
 from fairway.exchange.terms import OrderTerms
 
-__all__ = ["Accepted", "AnyChange", "Change", "Dropped", "Filled", "Forced", "Margined", "Triggered"]
+__all__ = [
+    "Accepted",
+    "AnyChange",
+    "Change",
+    "Decremented",
+    "Dropped",
+    "Filled",
+    "Forced",
+    "Margined",
+    "Swept",
+    "Triggered",
+]
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -32,20 +44,38 @@ class Accepted(Change, frozen=True, tag="accepted"):
 
 
 class Dropped(Change, frozen=True, tag="dropped"):
-    """The order left the book.
-
-    `reason` is one of cancelled, expired, unfilled, self_trade, liquidated, disputed, open_interest (the market's cap).
-    """
+    """The order is live no more: `reason` is one of `past.STATUSES`."""
 
     key: int
     reason: str
 
 
 class Triggered(Change, frozen=True, tag="triggered"):
-    """The stop or take-profit under `key` met the mark of oracle round `round` and went to the book."""
+    """What the order under `key` waited for has come, at the latest in oracle round `round`; it went to the book.
+
+    `peak` is the signed round from which a trailing stop came back; `price` the trade that fired an order by LAST.
+    """
 
     key: int
     round: int
+    peak: Priced | None = None
+    price: int = 0
+
+
+class Decremented(Change, frozen=True, tag="decremented"):
+    """The order under `key` met one of the same owner and both lost `lots`, in its mode of self-trade prevention."""
+
+    key: int
+    lots: int
+
+
+class Swept(Change, frozen=True, tag="swept"):
+    """The owner signed that his orders in `market` go (0: in all): the drops that follow are his word."""
+
+    nonce: int
+    market: int
+    after_ms: int
+    signature: bytes
 
 
 class Filled(Change, frozen=True, tag="filled"):
@@ -89,4 +119,4 @@ class Margined(Change, frozen=True, tag="margined"):
     txid: bytes
 
 
-AnyChange = Accepted | Dropped | Triggered | Filled | Forced | Margined
+AnyChange = Accepted | Decremented | Dropped | Triggered | Filled | Forced | Margined | Swept

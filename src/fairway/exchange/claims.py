@@ -2,7 +2,7 @@
 
     market_input#_ exit:(Maybe ^Rounds) touched:(Maybe ^SignedRound) fills:(HashmapE 32 ^FillInput) = MarketInput;
     fill_input#_ receipt:^SignedReceipt order:(Maybe ^Cell) fired:(Maybe ^SignedRound)
-      signature:(Maybe bits512) = FillInput;
+      peak:(Maybe ^SignedRound) signature:(Maybe bits512) = FillInput;
     rounds#_ before:^SignedRound after:^SignedRound = Rounds;
 
 One claim values everything of a market in a half: what it holds, and by the newest receipts of their orders the fills
@@ -24,10 +24,12 @@ from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.errors import Rejected
+from fairway.exchange.alarms import price_of
 from fairway.exchange.mandate import Mandate, mandated_cell, number_of, slot_of
 from fairway.exchange.reading import Standing, read_market, read_orders
-from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
+from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt, Source
 from fairway.exchange.valuation import Forward, Totals, gained, lost, profit, reserve_of
+from fairway.market.trigger import Trailing
 from fairway.ton.cells import Builder, Cell, Plain, to_cell
 from fairway.ton.merkle import whole_proof
 from fairway.ton.vault_messages import SignedCell, SignedRound
@@ -110,6 +112,13 @@ class Paper:
     mandated: Mapping[bytes, Mandated] = field(default_factory=dict)
 
 
+class Fired(NamedTuple):
+    """The round that fired an order, and the one from which a trailing stop came back."""
+
+    fired: Shown | None = None
+    peak: Shown | None = None
+
+
 class Fill(NamedTuple):
     """The fills of one order that a half does not hold, by the receipt that shows them."""
 
@@ -117,7 +126,7 @@ class Fill(NamedTuple):
     receipt: Receipt
     signature: bytes
     is_held: bool
-    fired: Shown | None
+    fired: Fired
     mandated: Mandated | None = None
     left: int = 0
 
@@ -180,9 +189,9 @@ def _fill(
             if mandate is None or not _allows(mandate, terms, receipt):
                 return None
             left = mandate.left
-    fired = _fired(order.terms, receipt, paper) if half.by_a and order.terms.trigger_tick else None
-    is_shown = fired is not None or not (half.by_a and order.terms.trigger_tick)
-    if receipt.lots <= order.known.lots or not is_shown:
+    is_free = not half.by_a or not order.terms.waits or order.terms.source == Source.LAST
+    fired = Fired() if is_free else find_fired(order.terms, receipt, paper.earlier)
+    if receipt.lots <= order.known.lots or fired is None:
         return None
     return Fill(order, receipt, signature, held is not None, fired, mandated, left)
 
@@ -195,13 +204,35 @@ def _allows(mandate: Mandate, terms: OrderTerms, receipt: Receipt) -> bool:
     return is_here and is_small and receipt.at_ms < given.expires_ms and not mandate.used.has(number_of(terms.key))
 
 
-def _fired(terms: OrderTerms, receipt: Receipt, paper: Paper) -> Shown | None:
-    """The round that fired a stop or take-profit."""
-    for each in paper.earlier:
-        reached = each.mark >= terms.trigger_tick if terms.trigger_above else each.mark <= terms.trigger_tick
-        if reached and each.market == terms.market and each.round > terms.round and each.round_ms <= receipt.at_ms:
-            return each
+def find_fired(terms: OrderTerms, receipt: Receipt, rounds: Iterable[Shown]) -> Fired | None:
+    """The round that fired an order before `receipt`, and that from which it came back if it trails."""
+    since = [each for each in rounds if each.market == terms.market and each.round_ms <= receipt.at_ms]
+    peak: Shown | None = None
+    for each in sorted(since, key=lambda shown: shown.round):
+        price = price_of(each, terms.source)
+        threshold = _threshold(terms, peak)
+        is_reached = threshold is not None and (price >= threshold if terms.trigger_above else price <= threshold)
+        if is_reached and each.round > terms.round:
+            return Fired(each, peak)
+        if terms.callback_ppm and each.round >= terms.round and _is_better(terms, each, peak):
+            peak = each
     return None
+
+
+def _threshold(terms: OrderTerms, peak: Shown | None) -> int | None:
+    """Where an order wakes; nowhere yet where it trails and has not begun."""
+    if not terms.callback_ppm:
+        return terms.trigger_tick
+    if peak is None:
+        return None
+    return Trailing(terms.key, terms.trigger_above, terms.callback_ppm, price_of(peak, terms.source)).threshold()
+
+
+def _is_better(terms: OrderTerms, shown: Shown, peak: Shown | None) -> bool:
+    """Whether a trailing stop follows to this price: the best since it began."""
+    price, s = price_of(shown, terms.source), -1 if terms.trigger_above else 1
+    has_begun = not terms.trigger_tick or s * price >= s * terms.trigger_tick
+    return has_begun and (peak is None or s * price > s * price_of(peak, terms.source))
 
 
 def _forward(terms: MarketTerms, fill: Fill, mark: int, funding: int) -> Forward:
@@ -259,8 +290,8 @@ def _is_touched(terms: MarketTerms, shown: Shown) -> bool:
 def _fill_cell(network: int, fill: Fill) -> Cell:
     signed = SignedCell(fill.signature, to_cell(fill.receipt.cell())).to_cell()
     order = None if fill.is_held else to_cell(_placed(fill))
-    fired = None if fill.fired is None else _signed(network, fill.fired)
-    shown = Builder().store_ref(signed).store_maybe_ref(order).store_maybe_ref(fired)
+    fired, peak = (None if each is None else _signed(network, each) for each in fill.fired)
+    shown = Builder().store_ref(signed).store_maybe_ref(order).store_maybe_ref(fired).store_maybe_ref(peak)
     if fill.mandated is None:
         return shown.store_bit(0).end_cell()
     return shown.store_bit(1).store_bytes(fill.mandated.signature).end_cell()

@@ -14,8 +14,9 @@ from fairway.channel.machine import MARKET_KEYS
 from fairway.channel.phase import TRADING
 from fairway.exchange.change import Forced
 from fairway.exchange.closing import close_position
+from fairway.exchange.dropping import drop, reconcile
 from fairway.exchange.effect import Deleveraged, Print, Share
-from fairway.exchange.trading import drop, fill_against, next_maker, post, reconcile
+from fairway.exchange.trading import fill_against, next_maker, post
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Dodge, Venue
 from fairway.risk.deleverage import Candidate, allocate, score
@@ -110,6 +111,7 @@ def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: 
         match_id, _ = fill_against(venue, turn, maker, lots, FORCED_ORDER)
         _forced(venue, turn, channel_id, market, match_id, lots, price, "liquidation")
         turn.effects.append(Print(market, match_id, price, lots, buy, turn.at_ms, "liquidation"))
+        turn.traded(market, price)
 
 
 def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price: int) -> None:

@@ -18,6 +18,7 @@ from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange import lending, lifecycle
 from fairway.exchange.account import Account
 from fairway.exchange.authentic import authenticate
+from fairway.exchange.dropping import take_sweep
 from fairway.exchange.effect import AnyEffect, Push
 from fairway.exchange.event import (
     AnyEvent,
@@ -38,6 +39,7 @@ from fairway.exchange.event import (
     Proved,
     RateSet,
     Slashed,
+    SweepSigned,
     Switched,
 )
 from fairway.exchange.ledger import HOUSE
@@ -45,6 +47,7 @@ from fairway.exchange.pricing import price
 from fairway.exchange.proposals import propose
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
+from fairway.exchange.waking import run_down
 
 __all__ = ["Engine"]
 
@@ -104,6 +107,7 @@ class Engine:
             return self._found(event)
         turn = Turn(event.at_ms)
         _dispatch(self.venue, turn, event)
+        run_down(self.venue, turn)
         try:
             pushes = _push(self.venue, turn)
         except Rejected as refusal:
@@ -162,6 +166,8 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
             lending.leave(venue, turn, event)
         case Assessed():
             lending.assess(venue, turn, event)
+        case SweepSigned():
+            take_sweep(venue, turn, event)
         case Founded():
             raise IllegalTransition("engine.founded", "the venue is founded once")
 

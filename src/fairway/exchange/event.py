@@ -31,6 +31,7 @@ __all__ = [
     "Proved",
     "RateSet",
     "Slashed",
+    "SweepSigned",
     "Switched",
     "decode",
     "encode",
@@ -179,6 +180,19 @@ class Closed(Event, frozen=True, tag="closed"):
     transaction: bytes
 
 
+class SweepSigned(Event, frozen=True, tag="sweep_signed"):
+    """A user signed that his orders in `market` (0: in all) go, `after_ms` from now unless he signs another first.
+
+    2⁶³ − 1 takes a countdown back. Outside his halves: `nonce` is used once, in any order.
+    """
+
+    channel_id: bytes
+    nonce: int
+    market: int
+    after_ms: int
+    signature: bytes
+
+
 class BondPosted(Event, frozen=True, tag="bond_posted"):
     """The operator put `amount` nano of his own TON into the vault's bond."""
 
@@ -259,6 +273,7 @@ AnyEvent = (
     | Assessed
     | Proved
     | EpochProved
+    | SweepSigned
 )
 
 _encoder = msgspec.msgpack.Encoder()

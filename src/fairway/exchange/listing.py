@@ -23,12 +23,16 @@ class Caps(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Listing(msgspec.Struct, frozen=True, array_like=True):
-    """One market of the venue. `lenders_share` ppm of the fees, rebates taken off, are the lenders'."""
+    """One market of the venue. `lenders_share` ppm of the fees, rebates taken off, are the lenders'.
+
+    An order that opens anything is worth at least `min_notional` nano.
+    """
 
     instrument: Instrument
     contract: Contract
     caps: Caps = Caps()
     lenders_share: int = 0
+    min_notional: int = 0
 
     @property
     def market(self) -> int:
@@ -59,6 +63,7 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
     max_position: int = 0
     max_open_interest: int = 0
     lenders_share: int = 0
+    min_notional: str = "0"
 
     def __post_init__(self) -> None:
         if not 0 <= self.lenders_share <= MILLION:
@@ -80,7 +85,9 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
         if not 0 <= self.max_position < LOT_BOUND > self.max_open_interest >= 0:
             raise Rejected("market.caps", "a cap lies outside its bounds", symbol=self.symbol)
         caps = Caps(self.max_position, self.max_open_interest)
-        return Listing(rules, Contract(payoff, self.unit, tiers, *fees), caps, self.lenders_share)
+        return Listing(
+            rules, Contract(payoff, self.unit, tiers, *fees), caps, self.lenders_share, parse_ton(self.min_notional)
+        )
 
 
 class _Markets(msgspec.Struct, forbid_unknown_fields=True):

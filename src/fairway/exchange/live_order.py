@@ -13,12 +13,17 @@ __all__ = ["LiveOrder"]
 
 @dataclass(frozen=True, slots=True)
 class LiveOrder:
-    """An order of the account and how far it has come; `lots`, `cost`, `fee` and `base` are totals of its fills."""
+    """An order of the account and how far it has come; `lots`, `cost`, `fee` and `base` are totals of its fills.
+
+    `lost` lots went where it would have met an order of the same owner; their reserve is free once the order goes.
+    """
 
     terms: OrderTerms
     digest: bytes
     requirement: Requirement
     triggered: bool = False
+    armed: bool = False
+    lost: int = 0
     lots: int = 0
     cost: int = 0
     fee: int = 0
@@ -26,8 +31,18 @@ class LiveOrder:
 
     @property
     def left(self) -> int:
-        """Lots not filled yet."""
-        return self.terms.lots - self.lots
+        """Lots that may still be filled."""
+        return self.terms.lots - self.lots - self.lost
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it waits: for the fill of its parent, or for a price."""
+        return (self.terms.parent != 0 and not self.armed) or (self.terms.waits and not self.triggered)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was fired or filled in part."""
+        return self.triggered or self.lots > 0
 
     @property
     def reserved(self) -> int:

@@ -7,13 +7,14 @@ from heapq import heappop
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.distress import force_out, liquidate_distressed
+from fairway.exchange.dropping import expire, sweep_all_due
 from fairway.exchange.effect import PunishDodge, PunishFill
 from fairway.exchange.event import Priced
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import OracleRound
-from fairway.exchange.trading import drop, fire_triggers
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue, split_order_id
+from fairway.exchange.waking import run_down, sound
 from fairway.units import FUNDING_INDEX_BOUND, MILLION, TICK_BOUND
 
 __all__ = ["check_round", "price", "round_of", "verify_round"]
@@ -59,9 +60,11 @@ def price(venue: Venue, turn: Turn, event: Priced) -> None:
     before = venue.priced.get(event.market)
     venue.rounds[event.market], venue.priced[event.market] = signed, event
     _expire(venue, turn, event.market)
+    sweep_all_due(venue, turn)
     mode, is_fresh = venue.mode(event.market, turn.at_ms), not venue.is_stale(event.market, turn.at_ms)
     if is_fresh and mode is not Mode.HALTED:
-        fire_triggers(venue, turn, event.market)
+        sound(venue, turn, event.market)
+        run_down(venue, turn)
     for channel_id, exit_ms in venue.disputes.items():
         if signed.at_ms >= exit_ms and event.market in venue.accounts[channel_id].positions:
             force_out(venue, turn, channel_id, event.market)
@@ -75,9 +78,10 @@ def _expire(venue: Venue, turn: Turn, market: int) -> None:
     """Drop the orders whose time has passed; those that went before it stand in the heap still."""
     expiries = venue.expiries[market]
     while expiries and expiries[0][0] <= turn.at_ms:
-        channel_id, key = split_order_id(heappop(expiries)[1])
+        order_id = heappop(expiries)[1]
+        channel_id, key = split_order_id(order_id)
         if key in venue.accounts[channel_id].orders:
-            drop(venue, turn, channel_id, key, "expired")
+            expire(venue, turn, order_id)
 
 
 def _call_debts(venue: Venue, turn: Turn, before: Priced | None, after: Priced) -> None:

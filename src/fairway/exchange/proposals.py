@@ -13,14 +13,16 @@ from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.change import Accepted
 from fairway.exchange.conditions import order_conditional
+from fairway.exchange.dropping import drop, reconcile, sweep_if_due
 from fairway.exchange.effect import Absolve, Refuse
 from fairway.exchange.event import Proposed
+from fairway.exchange.lawful import check_orders
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.margins import check_market, move_margin
 from fairway.exchange.terms import OrderTerms
-from fairway.exchange.trading import arrive, drop
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Venue, order_id_of
+from fairway.exchange.waking import enter
 from fairway.market.instrument import check_price
 
 __all__ = ["half_of", "propose"]
@@ -56,9 +58,7 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
         return
     accept(channel, accepted)
     venue.counts.states_cosigned += 1
-    for key in event.drops:
-        drop(venue, turn, event.channel_id, key, "cancelled")
-        venue.counts.cancels += 1
+    _drop(venue, turn, event)
     change = Accepted(event.seqno, event.orders, *venue.renew(event.channel_id, turn.at_ms))
     venue.change(event.channel_id, change)
     turn.note(event.channel_id, change)
@@ -68,7 +68,41 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
         move_margin(venue, turn, event.channel_id, move)
     for terms in event.orders:
         venue.counts.orders += 1
-        arrive(venue, turn, event.channel_id, terms.key)
+        if order_id_of(event.channel_id, terms.key) in venue.books[terms.market]:
+            reconcile(venue, turn, event.channel_id, terms.market)
+        else:
+            enter(venue, turn, event.channel_id, terms.key)
+
+
+def _drop(venue: Venue, turn: Turn, event: Proposed) -> None:
+    """Take out what the half takes out. An order that comes in its stead keeps its place where it may."""
+    fresh = list(event.orders)
+    for key in event.drops:
+        if key not in venue.accounts[event.channel_id].orders:
+            continue  # it hung on one of the others
+        heir = _heir(venue, event.channel_id, key, fresh)
+        if heir is not None:
+            fresh.remove(heir)
+            before, after = (order_id_of(event.channel_id, each) for each in (key, heir.key))
+            venue.books[heir.market].replace(before, after, heir.lots)
+        drop(venue, turn, event.channel_id, key, "cancelled" if heir is None else "amended")
+        venue.counts.cancels += 1
+    for market in venue.rules.listings:
+        sweep_if_due(venue, turn, event.channel_id, market)
+
+
+def _heir(venue: Venue, channel_id: bytes, key: int, fresh: list[OrderTerms]) -> OrderTerms | None:
+    """The first of `fresh` that differs from the resting order only by being smaller: it may take its place."""
+    terms = venue.accounts[channel_id].orders[key].terms
+    resting = venue.books[terms.market].get(order_id_of(channel_id, key))
+    if resting is None:
+        return None
+    like = terms.market, terms.buy, terms.limit_tick, terms.kind
+    for each in fresh:
+        is_like = (each.market, each.buy, each.limit_tick, each.kind) == like
+        if is_like and each.lots <= resting.lots and not (each.waits or each.parent):
+            return each
+    return None
 
 
 def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account: Account) -> machine.Accepted:
@@ -76,7 +110,7 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     half = half_of(channel, event)
     if channel.a and half == channel.a.half:
         raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
-    account.check_orders(event.orders, event.drops, turn.at_ms, event.moves)
+    check_orders(account, event.orders, event.drops, turn.at_ms, event.moves)
     _check_solvent(venue, event)
     for terms in event.orders:
         _check_price(venue, terms)

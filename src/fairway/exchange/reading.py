@@ -134,4 +134,18 @@ def _order(fields: Slice) -> OrderTerms:
         leverage=fields.load_uint(8),
         round=fields.load_uint(64),
         group=fields.load_uint(32),
+        parent=fields.load_uint(32),
+        source=fields.load_uint(2),
+        callback_ppm=fields.load_uint(20),
+        prevention=fields.load_uint(2),
+        strict=bool(fields.load_bit()),
+        closes=bool(fields.load_bit()),
+        client_id=_text(fields),
     )
+
+
+def _text(fields: Slice) -> str:
+    if not fields.load_bit():
+        return ""
+    text = fields.load_ref().begin_parse()
+    return bytes(text.load_bytes(text.remaining_bits // 8)).decode()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Protocol
 
 from fairway.errors import Rejected
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
-from fairway.exchange.terms import Kind, MarketTerms, OracleRound, OrderTerms
+from fairway.exchange.order_types import check_form
+from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Source
 from fairway.market.instrument import check_price, check_size
-from fairway.risk.contract import Payoff, fee
+from fairway.market.order import Prevention
+from fairway.risk.contract import Payoff, fee, notional
 from fairway.risk.margin import initial_requirement
 from fairway.units import check_tick
 
@@ -19,6 +22,11 @@ FEE_HEADROOM = 2
 """Fees are reserved at the limit, and a fill better than it may cost more; no fill costs more than its reserve."""
 
 LEVERAGE_BOUND = 1 << 8
+ROUND_BOUND = 1 << 64
+CALLBACK_LEAST = 1_000
+"""A trailing stop keeps at least a thousandth of the price away, and at most the price band."""
+CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+PREVENTIONS = len(Prevention)
 EXPIRY_BOUND = 1 << 64
 
 
@@ -95,8 +103,15 @@ class Rules:
         """Whether `newest` says nothing of the prices at `at_ms`: too old, or as far from the future."""
         return 0 < self.stale_ms < abs(at_ms - newest.at_ms)
 
-    def requirement(self, market: int, *, reduce_only: bool, lots: int, limit: int, leverage: int) -> Requirement:
-        """What an order of `lots` at worst at `limit` with `leverage` must reserve."""
+    def requirement(
+        self, market: int, *, reduce_only: bool, lots: int, limit: int, leverage: int, closes: bool = False
+    ) -> Requirement:
+        """What an order of `lots` at worst at `limit` with `leverage` must reserve.
+
+        One that `closes` whatever is held names no size and reserves nothing: its fee is paid by what it frees.
+        """
+        if closes:
+            return Requirement(0, 0)
         contract = self.listing(market).contract
         margin = 0 if reduce_only else initial_requirement(contract, lots, limit, leverage)
         return Requirement(margin, FEE_HEADROOM * fee(contract, lots, limit, taker=True))
@@ -109,6 +124,7 @@ class Rules:
             lots=terms.lots,
             limit=terms.limit_tick,
             leverage=terms.leverage,
+            closes=terms.closes,
         )
 
     def cap(self, margin: int) -> int:
@@ -127,9 +143,9 @@ class Rules:
         contract = listing.contract
         check_size(listing.instrument, terms.lots)
         check_tick(terms.limit_tick)
-        if terms.kind not in Kind._value2member_map_:
-            raise Rejected("order.kind", "there is no such kind of order", kind=terms.kind)
         self._check_trigger(terms, listing)
+        check_form(terms)
+        _check_words(terms)
         if terms.inverse != (contract.payoff is Payoff.INVERSE) or terms.unit != contract.unit:
             raise Rejected("order.contract", "the terms name another contract than the market's")
         if terms.fee_ppm != contract.taker_fee:
@@ -138,20 +154,37 @@ class Rules:
             raise Rejected("order.leverage", "the leverage is outside the market's bounds", leverage=terms.leverage)
         if terms.expires_ms and not now_ms < terms.expires_ms < EXPIRY_BOUND:
             raise Rejected("order.expired", "the order has expired", expires_ms=terms.expires_ms)
-        if terms.group:
-            raise Rejected("order.group", "this market takes no groups of orders", group=terms.group)
+        _check_notional(terms, listing)
         required = self.requirement_of(terms).reserve
         if terms.reserve != required:
             raise Rejected("order.reserve", "the reserve is not what the rules require", required=required)
 
     @staticmethod
     def _check_trigger(terms: OrderTerms, listing: Listing) -> None:
-        """A trigger order names its price, reduces, and bounds its fills near that price: fees are reserved there."""
-        if (terms.kind == Kind.TRIGGER) != (terms.trigger_tick != 0):
-            raise Rejected("order.trigger", "a trigger price goes with a trigger order", trigger=terms.trigger_tick)
-        if terms.kind != Kind.TRIGGER:
-            return
-        check_tick(terms.trigger_tick)
-        if not terms.reduce_only:
-            raise Rejected("order.trigger", "a trigger order must be reduce-only")
-        check_price(listing.instrument, terms.limit_tick, terms.trigger_tick, buy=terms.buy)
+        """What waits bounds its fills near where it wakes, and what trails its distance: fees are reserved there."""
+        instrument = listing.instrument
+        if terms.trigger_tick:
+            check_tick(terms.trigger_tick)
+            check_price(instrument, terms.limit_tick, terms.trigger_tick, buy=terms.buy)
+        if terms.callback_ppm and not CALLBACK_LEAST <= terms.callback_ppm <= instrument.price_band:
+            raise Rejected("order.callback", "the distance is out of bounds", callback_ppm=terms.callback_ppm)
+        if terms.closes and terms.lots != instrument.max_lots:
+            raise Rejected("order.flag", "what closes whatever is held names the market's largest size")
+
+
+def _check_words(terms: OrderTerms) -> None:
+    """Every field has a value that there is."""
+    if terms.source not in Source._value2member_map_:
+        raise Rejected("order.source", "there is no such price", source=terms.source)
+    if not 0 <= terms.prevention < PREVENTIONS:
+        raise Rejected("order.prevention", "there is no such mode", prevention=terms.prevention)
+    if not 0 <= terms.round < ROUND_BOUND:
+        raise Rejected("order.round", "a round is 64 bits", round=terms.round)
+    if terms.client_id and CLIENT_ID.fullmatch(terms.client_id) is None:
+        raise Rejected("order.client_id", "a name is 1 to 36 of A-Z a-z 0-9 . : / _ -")
+
+
+def _check_notional(terms: OrderTerms, listing: Listing) -> None:
+    """An order is worth somebody's while, unless it closes what would be left."""
+    if not terms.reduce_only and notional(listing.contract, terms.lots, terms.limit_tick) < listing.min_notional:
+        raise Rejected("market.notional", "the order is worth too little", least=listing.min_notional)

@@ -20,25 +20,33 @@ __all__ = [
     "OracleRound",
     "OrderTerms",
     "Receipt",
+    "Source",
     "Terms",
     "chain_cell",
 ]
 
 
 ORDER_HEAD = (32, 16, 1, 1, 1, 8, 48, 32, 32, 1, 64)
-ORDER_TAIL = (24, 64, 8, 64, 32)
+ORDER_TAIL = (24, 64, 8, 64, 32, 32, 2, 20, 2, 1, 1, 1)
 """Widths of an order's fields before and after its reserve."""
 
 
 class Kind(IntEnum):
-    """What an order does when it arrives."""
+    """What an order does when it arrives: at once, or once its trigger fires."""
 
     LIMIT = 0
     POST_ONLY = 1
     IOC = 2
     FOK = 3
     MARKET = 4
-    TRIGGER = 5
+
+
+class Source(IntEnum):
+    """The price that a trigger watches: the oracle's mark or index, or the last trade of the market."""
+
+    MARK = 0
+    INDEX = 1
+    LAST = 2
 
 
 class Terms(msgspec.Struct, frozen=True, array_like=True):
@@ -67,10 +75,15 @@ class MarginMove(msgspec.Struct, frozen=True, array_like=True):
 class OrderTerms(Terms, frozen=True):
     """An order as its owner signed it: `order_terms#4f524452`, the conditional under `key` in both halves.
 
-    `limit_tick` bounds every fill (a market order's slippage bound too). A TRIGGER order waits until the mark is at or
-    beyond `trigger_tick` (`trigger_above`: at or above it). `reserve` is what the order may cost: margin and fees.
-    `round` is the newest of its market that its owner knew: only a later one fires it. Of the orders of one `group`
-    (the key of its first; 0: none) no more is filled than the largest of them.
+    `limit_tick` bounds every fill (a market order's slippage bound too). With a `trigger_tick` it waits until the price
+    of `source` is at or beyond that (`trigger_above`: at or above it). With `callback_ppm` it trails instead: it waits
+    until the price has come back that far from the best one since the placing, and not before it has been at or beyond
+    `trigger_tick` on the far side (0: at once). `reserve` is what the order may cost: margin and fees. `round` is the
+    newest of its market that its owner knew: only a later one fires it. Of the orders of one `group` (the key of its
+    first; 0: none) the first that fills or fires sends the others away. It sleeps until the order `parent` is filled
+    (0: none). `prevention` is its mode of self-trade prevention, in the order of `market.order.Prevention`. A `strict`
+    reduce-only order leaves where another is clamped; one that `closes` takes whatever is held. `client_id` is its
+    owner's own name for it.
     """
 
     channel_id: bytes
@@ -91,6 +104,18 @@ class OrderTerms(Terms, frozen=True):
     leverage: int
     round: int = 0
     group: int = 0
+    parent: int = 0
+    source: int = 0
+    callback_ppm: int = 0
+    prevention: int = 0
+    strict: bool = False
+    closes: bool = False
+    client_id: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a price."""
+        return self.trigger_tick != 0 or self.callback_ppm != 0
 
     def cell(self) -> Plain:
         """The layout above."""
@@ -106,7 +131,9 @@ def _order_cell(terms: OrderTerms) -> Plain:
     bits.uints(ORDER_HEAD, (terms.key, terms.market, *sides, terms.kind, terms.lots, *prices, terms.unit))
     bits.coins(terms.reserve)
     tail = terms.fee_ppm, terms.expires_ms, terms.leverage, terms.round, terms.group
-    return bits.uints(ORDER_TAIL, tail).cell()
+    links = terms.parent, terms.source, terms.callback_ppm, terms.prevention, terms.strict, terms.closes
+    bits.uints(ORDER_TAIL, (*tail, *links, terms.client_id != ""))
+    return bits.cell(Bits().raw(terms.client_id.encode()).cell()) if terms.client_id else bits.cell()
 
 
 class MarketTerms(Terms, frozen=True):

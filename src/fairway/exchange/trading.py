@@ -1,4 +1,4 @@
-"""Orders meet the book: arrival, fills on both sides at once, drops, triggers.
+"""Orders meet the book: arrival, and fills on both sides at once.
 
 Every function takes the venue and the turn; what they change of an account they note in the turn, so that the user is
 pushed exactly the changes that the engine applied.
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from fairway.channel.machine import newest_b
 from fairway.exchange.account import Outcome
-from fairway.exchange.change import Dropped, Filled, Triggered
+from fairway.exchange.change import Decremented, Filled
 from fairway.exchange.closing import close_position
+from fairway.exchange.dropping import drop, expire, reconcile, send_siblings_away
 from fairway.exchange.effect import Print
 from fairway.exchange.ledger import FEES, INSURANCE, POOL, user
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.terms import Kind, Receipt
+from fairway.exchange.switch import Mode
+from fairway.exchange.terms import Kind, OrderTerms, Receipt
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Debt, Venue, order_id_of, owner_of, split_order_id
-from fairway.market.order import Force, Order, Resting
+from fairway.market.match import prevented
+from fairway.market.order import Force, Order, Prevention, Resting
 
-__all__ = ["arrive", "drop", "fill_against", "fire_triggers", "next_maker", "post", "reconcile"]
+__all__ = ["arrive", "fill_against", "next_maker", "post"]
 
 FORCES = {
     Kind.LIMIT: Force.GOOD_TILL_CANCELED,
@@ -26,33 +29,35 @@ FORCES = {
     Kind.IOC: Force.IMMEDIATE_OR_CANCEL,
     Kind.FOK: Force.FILL_OR_KILL,
     Kind.MARKET: Force.IMMEDIATE_OR_CANCEL,
-    Kind.TRIGGER: Force.IMMEDIATE_OR_CANCEL,
 }
+PREVENTIONS = tuple(Prevention)
+RESTING = frozenset({Force.GOOD_TILL_CANCELED, Force.POST_ONLY})
 
 
 def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
-    """A live order comes to the market: it waits for its trigger, matches, rests or is dropped."""
-    order = venue.accounts[channel_id].orders[key]
+    """A live order that waits for nothing more comes to the market: it matches, rests or is dropped."""
+    account = venue.accounts[channel_id]
+    order = account.orders[key]
     terms = order.terms
-    if terms.kind == Kind.TRIGGER and not order.triggered:
-        venue.triggers[terms.market].add(order_id_of(channel_id, key), terms.trigger_tick, above=terms.trigger_above)
-        return
-    lots = _reducible(venue, channel_id, order)
+    lots = account.reducible(terms, order.left) if terms.reduce_only else order.left
     wish = Order(
-        order_id_of(channel_id, key), owner_of(channel_id), terms.buy, lots, terms.limit_tick, FORCES[Kind(terms.kind)]
+        order_id_of(channel_id, key),
+        owner_of(channel_id),
+        terms.buy,
+        lots,
+        terms.limit_tick,
+        FORCES[Kind(terms.kind)],
+        PREVENTIONS[terms.prevention],
     )
-    if not _has_room(venue, channel_id, order):
-        drop(venue, turn, channel_id, key, "open_interest")
+    reason = "" if _has_room(venue, channel_id, order) else "open_interest"
+    if reason := reason or _refusal(venue, turn, terms, wish):
+        drop(venue, turn, channel_id, key, reason)
         return
-    if not lots or _is_refused(venue, turn, terms.market, wish):
-        drop(venue, turn, channel_id, key, "unfilled")
+    left = _take(venue, turn, channel_id, key, wish)
+    if key not in account.orders:
         return
-    left = _take(venue, turn, channel_id, key, lots)
-    if key not in venue.accounts[channel_id].orders:
-        return
-    if left and wish.force in {Force.GOOD_TILL_CANCELED, Force.POST_ONLY}:
-        book = venue.books[terms.market]
-        book.rest(wish.order_id, wish.owner, buy=terms.buy, lots=left, price=terms.limit_tick)
+    if left and wish.force in RESTING:
+        venue.books[terms.market].rest(wish.order_id, wish.owner, buy=terms.buy, lots=left, price=terms.limit_tick)
     else:
         drop(venue, turn, channel_id, key, "unfilled")
 
@@ -70,27 +75,47 @@ def _has_room(venue: Venue, channel_id: bytes, order: LiveOrder) -> bool:
     return venue.open_lots[terms.market] + order.left - closing <= most
 
 
-def _is_refused(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
-    """Whether a post-only order would take, or a fill-or-kill order not be filled whole."""
+def _refusal(venue: Venue, turn: Turn, terms: OrderTerms, wish: Order) -> str:
+    """Why the order does not come to the market at all, or nothing."""
+    market = terms.market
+    if not terms.reduce_only and venue.mode(market, turn.at_ms) is not Mode.OPEN:
+        return "reductions_only"
+    if not wish.lots:
+        return "nothing_to_reduce"
     if wish.force is Force.POST_ONLY:
-        return next_maker(venue, turn, market, buy=wish.buy, limit=wish.limit) is not None
-    return wish.force is Force.FILL_OR_KILL and not _can_fill(venue, turn, market, wish)
+        crosses = next_maker(venue, turn, market, buy=wish.buy, limit=wish.limit) is not None
+        return "would_take" if crosses else ""
+    if wish.force is Force.FILL_OR_KILL and not _can_fill(venue, turn, market, wish):
+        return "unfilled"
+    return ""
 
 
 def _can_fill(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
-    """Whether `_take` would fill all of `wish`: resting reduce-only orders give what they will still reduce."""
+    """Whether `_take` would fill all of `wish`.
+
+    Resting reduce-only orders give what they will still reduce, and of a group only the first that is met gives any.
+    """
     left, s = wish.lots, -1 if wish.buy else 1
     held: dict[bytes, int] = {}
+    groups: set[tuple[bytes, int]] = set()
     for maker in venue.books[market].walk(buy=wish.buy, limit=wish.limit):
-        if left <= 0 or maker.owner == wish.owner:
+        if left <= 0:
             break
-        if venue.is_expired(maker.order_id, turn.at_ms):
-            continue
+        if maker.owner == wish.owner:
+            if wish.prevention is Prevention.EXPIRE_MAKER:
+                continue
+            break
         channel_id, key = split_order_id(maker.order_id)
-        account, lots = venue.accounts[channel_id], maker.lots
+        account = venue.accounts[channel_id]
+        terms, lots = account.orders[key].terms, maker.lots
+        if venue.is_expired(maker.order_id, turn.at_ms) or (channel_id, terms.group) in groups:
+            continue
         position = held.get(channel_id, account.signed_lots(market))
-        if account.orders[key].terms.reduce_only:
-            lots = min(lots, max(0, -s * position))
+        if terms.reduce_only:
+            most = max(0, -s * position)
+            lots = min(lots, most) if not terms.strict or lots <= most else 0
+        if terms.group and lots:
+            groups.add((channel_id, terms.group))
         held[channel_id] = position + s * lots
         left -= lots
     return left <= 0
@@ -101,42 +126,63 @@ def next_maker(venue: Venue, turn: Turn, market: int, *, buy: bool, limit: int) 
     while (maker := next(venue.books[market].walk(buy=buy, limit=limit), None)) is not None:
         if not venue.is_expired(maker.order_id, turn.at_ms):
             return maker
-        drop(venue, turn, *split_order_id(maker.order_id), "expired")
+        expire(venue, turn, maker.order_id)
     return None
 
 
-def _reducible(venue: Venue, channel_id: bytes, order: LiveOrder) -> int:
-    """The lots that may be matched now: all that are left, or what a reduce-only order can still reduce."""
-    if not order.terms.reduce_only:
-        return order.left
-    held = venue.accounts[channel_id].positions.get(order.terms.market)
-    if held is None or (held.position.s > 0) == order.terms.buy:
-        return 0
-    return min(order.left, held.position.lots)
-
-
-def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, lots: int) -> int:
-    """Match an arriving order against the book, one maker at a time; what is left of `lots`."""
-    terms = venue.accounts[channel_id].orders[key].terms
-    while lots:
+def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, wish: Order) -> int:
+    """Match an arriving order against the book, one maker at a time; how many of its lots may rest."""
+    account, lots = venue.accounts[channel_id], wish.lots
+    terms = account.orders[key].terms
+    while lots and key in account.orders:
         maker = next_maker(venue, turn, terms.market, buy=terms.buy, limit=terms.limit_tick)
         if maker is None:
             break
-        if maker.owner == owner_of(channel_id):
-            drop(venue, turn, channel_id, key, "self_trade")
-            return 0
+        if maker.owner == wish.owner:
+            lots -= _prevent(venue, turn, channel_id, key, wish.prevention, lots, maker)
+            continue
         size = min(lots, maker.lots)
-        price, digest = maker.price, venue.accounts[channel_id].orders[key].digest
-        carried, met = venue.carriers[channel_id, key], split_order_id(maker.order_id)
-        maker_carried = venue.carriers[met]
-        match_id, maker_digest = fill_against(venue, turn, maker, size, digest)
-        receipt = _fill(venue, turn, channel_id, key, match_id, size, price, maker_digest, taker=True)
-        debt = Debt(receipt, terms.market, key, carried, *met, maker_carried)
-        venue.debts.setdefault(channel_id, []).append(debt)
-        venue.unsigned[terms.market].append((channel_id, debt))
-        turn.effects.append(Print(terms.market, match_id, price, size, terms.buy, turn.at_ms))
+        _meet(venue, turn, channel_id, key, maker, size)
         lots -= size
     return lots
+
+
+def _meet(venue: Venue, turn: Turn, channel_id: bytes, key: int, maker: Resting, size: int) -> None:
+    """Fill `size` lots of an arriving order against a resting one of somebody else."""
+    order = venue.accounts[channel_id].orders[key]
+    terms, price = order.terms, maker.price
+    carried, met = venue.carriers[channel_id, key], split_order_id(maker.order_id)
+    maker_carried = venue.carriers[met]
+    match_id, maker_digest = fill_against(venue, turn, maker, size, order.digest)
+    receipt = _fill(venue, turn, channel_id, key, match_id, size, price, maker_digest, taker=True)
+    debt = Debt(receipt, terms.market, key, carried, *met, maker_carried)
+    venue.debts.setdefault(channel_id, []).append(debt)
+    venue.unsigned[terms.market].append((channel_id, debt))
+    turn.effects.append(Print(terms.market, match_id, price, size, terms.buy, turn.at_ms))
+    turn.traded(terms.market, price)
+
+
+def _prevent(venue: Venue, turn: Turn, channel_id: bytes, key: int, mode: Prevention, lots: int, maker: Resting) -> int:
+    """Nobody trades with himself: what the arriving order loses instead of meeting `maker`."""
+    market = venue.accounts[channel_id].orders[key].terms.market
+    mine = split_order_id(maker.order_id)[1]
+    lost, maker_lost = prevented(mode, lots, maker)
+    if maker_lost and maker_lost == maker.lots:
+        drop(venue, turn, channel_id, mine, "self_trade")
+    elif maker_lost:
+        venue.books[market].take(maker.order_id, maker_lost)
+        _decrement(venue, turn, channel_id, mine, maker_lost)
+    if lost == lots:
+        drop(venue, turn, channel_id, key, "self_trade")
+    elif lost:
+        _decrement(venue, turn, channel_id, key, lost)
+    return lost
+
+
+def _decrement(venue: Venue, turn: Turn, channel_id: bytes, key: int, lots: int) -> None:
+    change = Decremented(key, lots)
+    venue.change(channel_id, change)
+    turn.note(channel_id, change)
 
 
 def fill_against(venue: Venue, turn: Turn, maker: Resting, lots: int, other: bytes) -> tuple[int, bytes]:
@@ -149,8 +195,6 @@ def fill_against(venue: Venue, turn: Turn, maker: Resting, lots: int, other: byt
         venue.counts.partial_fills += 1
     _fill(venue, turn, channel_id, key, match_id, lots, price, other, taker=False)
     venue.counts.fills += 1
-    if key in venue.accounts[channel_id].orders and maker.order_id not in venue.books[order.terms.market]:
-        drop(venue, turn, channel_id, key, "nothing_to_reduce")
     return match_id, order.digest
 
 
@@ -176,6 +220,7 @@ def _fill(
         if closing
         else b""
     )
+    asleep = [child for child in account.links.children(key) if not account.orders[child].armed]
     change = Filled(key, match_id, lots, price, taker, other, txid, turn.at_ms)
     outcome = venue.change(channel_id, change)
     assert outcome is not None
@@ -199,6 +244,8 @@ def _fill(
     turn.note(channel_id, change, receipt)
     if key not in account.orders:
         del venue.carriers[channel_id, key]
+    turn.armed.extend((channel_id, child) for child in asleep)
+    send_siblings_away(venue, turn, channel_id, order.terms)
     reconcile(venue, turn, channel_id, order.terms.market)
     return receipt
 
@@ -218,55 +265,3 @@ def post(venue: Venue, channel_id: bytes, outcome: Outcome) -> None:
         ledger.move(name, FEES if outcome.reason == "fee" else INSURANCE, outcome.fee, outcome.reason)
     else:
         ledger.move(FEES, name, -outcome.fee, "rebate")
-
-
-def drop(venue: Venue, turn: Turn, channel_id: bytes, key: int, reason: str) -> None:
-    """Take a live order out of account, book and triggers."""
-    account = venue.accounts[channel_id]
-    terms = account.orders[key].terms
-    order_id = order_id_of(channel_id, key)
-    if order_id in venue.books[terms.market]:
-        venue.books[terms.market].cancel(order_id)
-    if order_id in venue.triggers[terms.market]:
-        venue.triggers[terms.market].remove(order_id)
-    change = Dropped(key, reason)
-    venue.change(channel_id, change)
-    del venue.carriers[channel_id, key]
-    turn.note(channel_id, change)
-
-
-def reconcile(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
-    """After a position changed: reduce-only orders that no longer reduce go, larger ones rest no more than it has."""
-    account = venue.accounts[channel_id]
-    held = account.positions.get(market)
-    book = venue.books[market]
-    for key, order in list(account.orders.items()):
-        if order.terms.market != market or not order.terms.reduce_only:
-            continue
-        if held is None or (held.position.s > 0) == order.terms.buy:
-            drop(venue, turn, channel_id, key, "nothing_to_reduce")
-            continue
-        resting = book.get(order_id_of(channel_id, key))
-        if resting is not None and resting.lots > held.position.lots:
-            book.amend(resting.order_id, held.position.lots)
-
-
-def fire_triggers(venue: Venue, turn: Turn, market: int) -> None:
-    """Send the stops and take-profits that the new mark reached to the book, in their order."""
-    newest = venue.rounds[market]
-    for order_id in venue.triggers[market].fired(newest.mark):
-        channel_id, key = split_order_id(order_id)
-        account = venue.accounts[channel_id]
-        if key not in account.orders:
-            continue
-        change = Triggered(key, newest.round)
-        venue.change(channel_id, change)
-        turn.note(channel_id, change)
-        terms = account.orders[key].terms
-        before = venue.counts.fills
-        arrive(venue, turn, channel_id, key)
-        if venue.counts.fills > before:
-            if terms.trigger_above == terms.buy:
-                venue.counts.stop_losses += 1
-            else:
-                venue.counts.take_profits += 1

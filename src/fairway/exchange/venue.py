@@ -12,6 +12,7 @@ from fairway.channel.machine import Channel, newest_b
 from fairway.channel.state import SignedHalf
 from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.account import Account, Outcome
+from fairway.exchange.alarms import Alarms
 from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
 from fairway.exchange.event import Founded, Priced, Switched
@@ -19,10 +20,10 @@ from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling, claim_of
 from fairway.exchange.shown import Shown
+from fairway.exchange.sweeps import Sweeps
 from fairway.exchange.switch import Mode, Switches
 from fairway.exchange.terms import OracleRound, Receipt
 from fairway.market.book import Book
-from fairway.market.trigger import Triggers
 from fairway.risk.contract import Payoff
 
 __all__ = ["Carrier", "Debt", "Dodge", "Venue", "order_id_of", "owner_of", "split_order_id"]
@@ -90,6 +91,7 @@ class Venue:
         "_known",
         "_users",
         "accounts",
+        "alarms",
         "assessed",
         "bonded",
         "books",
@@ -123,9 +125,9 @@ class Venue:
         "settling",
         "shown",
         "slashed",
+        "sweeps",
         "switches",
         "touched",
-        "triggers",
         "unproven",
         "unsigned",
     )
@@ -140,7 +142,8 @@ class Venue:
         self.accounts: dict[bytes, Account] = {}
         self.channels: dict[bytes, Channel] = {}
         self.books = {market: Book() for market in self.rules.listings}
-        self.triggers = {market: Triggers() for market in self.rules.listings}
+        self.alarms = Alarms(self.rules.listings)
+        self.sweeps = Sweeps()
         self.rounds: dict[int, OracleRound] = {}
         self.priced: dict[int, Priced] = {}
         self.carriers: dict[tuple[bytes, int], Carrier] = {}
@@ -271,9 +274,10 @@ class Venue:
         return self._users.gained
 
     def is_expired(self, order_id: int, at_ms: int) -> bool:
-        """Whether a live order's time has passed."""
+        """Whether a live order's time has passed, or its owner has signed that it be gone by now."""
         channel_id, key = split_order_id(order_id)
-        return 0 < self.accounts[channel_id].orders[key].terms.expires_ms <= at_ms
+        terms = self.accounts[channel_id].orders[key].terms
+        return 0 < terms.expires_ms <= at_ms or self.sweeps.is_due(channel_id, terms.market, at_ms)
 
     @property
     def is_solvent(self) -> bool:
@@ -380,9 +384,14 @@ class Venue:
             whole.update(account.head)
         whole.update(self.book_digest())
         whole.update(canonical([[*round_] for round_ in map(_fields, self.rounds.values())]))
-        for market in sorted(self.triggers):
-            for order_id, threshold, above in self.triggers[market]:
-                whole.update(order_id.to_bytes(20) + canonical([threshold, above]))
+        for channel_id in sorted(self.accounts):
+            account = self.accounts[channel_id]
+            live = [[key, each.triggered, each.armed, each.lots, each.lost] for key, each in account.orders.items()]
+            used = self.sweeps.nonces.get(channel_id)
+            whole.update(canonical([live, account.past.names(), used.used if used is not None else ()]))
+        for order_id, threshold, above in self.alarms:
+            whole.update(order_id.to_bytes(20) + canonical([threshold, above]))
+        whole.update(canonical(self.sweeps.facts()))
         owing = [[debt.receipt.match_id for debt in self.debts[name]] for name in sorted(self.debts)]
         whole.update(canonical([owing, sorted(self.owed.items()), sorted(self.disputes.items()), sorted(self.dodges)]))
         whole.update(canonical(sorted((name, sorted(markets)) for name, markets in self.touched.items())))

@@ -1,8 +1,9 @@
 """Messages between a user's session and the service: binary WebSocket frames, MessagePack arrays tagged by name.
 
 A session begins with `Hello`; the service answers `Welcome` (the venue's rules, and the channel as the service has it).
-Then the user sends `Open`, `Propose`, `Close`, and the service `Granted`, `Pushed`, `Refused`, `CloseSigned`, `Round`,
-`Failure`. Halves travel as their fields: each side rebuilds the cell and checks the signature over its hash.
+Then the user sends `Open`, `Propose`, `Sweep`, `Close`, and the service `Granted`, `Pushed`, `Refused`, `CloseSigned`,
+`Round`, `Taken`, `Failure`. Halves travel as their fields: each side rebuilds the cell and checks the signature over
+its hash.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ __all__ = [
     "Refused",
     "Round",
     "Shown",
+    "Sweep",
+    "Taken",
     "Welcome",
     "Yours",
     "decode_reply",
@@ -97,6 +100,16 @@ class Shown(Request, frozen=True, tag="shown"):
 
     channel_id: bytes
     half: bytes
+
+
+class Sweep(Request, frozen=True, tag="sweep"):
+    """The user's orders in a market go, now or after a time; see `event.SweepSigned`."""
+
+    channel_id: bytes
+    nonce: int
+    market: int
+    after_ms: int
+    signature: bytes
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -199,6 +212,15 @@ class Round(Reply, frozen=True, tag="round"):
     signatures: dict[int, bytes]
 
 
+class Taken(Reply, frozen=True, tag="taken"):
+    """The sweep under `nonce` is in force, what it dropped was pushed before; or `code` says why it is not."""
+
+    channel_id: bytes
+    nonce: int
+    code: str = ""
+    message: str = ""
+
+
 class Failure(Reply, frozen=True, tag="failure"):
     """A message that was refused before it changed anything; `code` is stable."""
 
@@ -206,8 +228,8 @@ class Failure(Reply, frozen=True, tag="failure"):
     message: str
 
 
-AnyRequest = Hello | Open | Propose | Close | Shown
-AnyReply = Welcome | Granted | Pushed | Yours | Refused | CloseSigned | Round | Failure
+AnyRequest = Hello | Open | Propose | Close | Shown | Sweep
+AnyReply = Welcome | Granted | Pushed | Yours | Refused | CloseSigned | Round | Taken | Failure
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)

@@ -28,13 +28,14 @@ Depth = list[tuple[int, int]]
 class Book:
     """The resting orders of one market. Identifiers and owners are integers in [0, 2²⁵⁶)."""
 
-    __slots__ = ("_asks", "_bids", "_levels", "_orders")
+    __slots__ = ("_asks", "_bids", "_levels", "_orders", "_slots")
 
     def __init__(self) -> None:
         self._bids: list[int] = []
         self._asks: list[int] = []
         self._levels: dict[int, OrderedDict[int, Resting]] = {}
         self._orders: dict[int, Resting] = {}
+        self._slots = 0
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -97,7 +98,8 @@ class Book:
         level = self._levels.get(key)
         if level is None:
             level = self._open_level(key, buy=buy)
-        self._orders[order_id] = level[order_id] = Resting(order_id, owner, buy, lots, price)
+        self._slots += 1
+        self._orders[order_id] = level[self._slots] = Resting(order_id, owner, buy, lots, price, self._slots)
 
     def take(self, order_id: int, lots: int) -> int:
         """Remove `lots` of a resting order, which keeps its place; return what is left, at 0 it is gone.
@@ -126,6 +128,20 @@ class Book:
         if not 0 < lots < resting.lots:
             raise Rejected("market.amend", "only a smaller size keeps its place", lots=lots, open=resting.lots)
         resting.lots = lots
+
+    def replace(self, order_id: int, other_id: int, lots: int) -> None:
+        """Let another order of the same owner, side and price stand in the place of one that is no smaller.
+
+        Errors: as `amend` (the same size is lawful), and `IllegalTransition` if the other already rests.
+        """
+        resting = self._known(order_id)
+        if other_id in self._orders:
+            raise IllegalTransition("market.rest", "the order already rests", order_id=other_id)
+        if not 0 < lots <= resting.lots:
+            raise Rejected("market.amend", "only a size no greater keeps its place", lots=lots, open=resting.lots)
+        del self._orders[order_id]
+        self._orders[other_id] = resting
+        resting.order_id, resting.lots = other_id, lots
 
     def digest(self) -> bytes:
         """SHA-256 over the orders in canonical order: 75 bytes each, as docs/spec/market.md lays them out."""
@@ -157,7 +173,7 @@ class Book:
     def _remove(self, resting: Resting) -> None:
         key, order_id = resting.price if resting.buy else -resting.price, resting.order_id
         level = self._levels[key]
-        del level[order_id], self._orders[order_id]
+        del level[resting.slot], self._orders[order_id]
         if not level:
             del self._levels[key]
             keys = self._bids if resting.buy else self._asks

@@ -8,7 +8,7 @@ from fairway.errors import IllegalTransition
 from fairway.market.book import Book
 from fairway.market.order import Fill, Force, Order, Prevention, Resting
 
-__all__ = ["UNFILLED", "WOULD_TAKE", "Plan", "commit", "plan"]
+__all__ = ["UNFILLED", "WOULD_TAKE", "Plan", "commit", "plan", "prevented"]
 
 UNFILLED = "market.unfilled"
 WOULD_TAKE = "market.would_take"
@@ -76,7 +76,7 @@ def _matched(book: Book, order: Order) -> Plan:
     open_lots, expired_lots = order.lots, 0
     for maker in book.walk(buy=order.buy, limit=order.limit):
         if maker.owner == owner:
-            lost, maker_lost = _prevented(order.prevention, open_lots, maker)
+            lost, maker_lost = prevented(order.prevention, open_lots, maker)
             open_lots -= lost
             expired_lots += lost
             if maker_lost:
@@ -100,7 +100,7 @@ def _matched(book: Book, order: Order) -> Plan:
     )
 
 
-def _prevented(prevention: Prevention, taker_lots: int, maker: Resting) -> tuple[int, int]:
+def prevented(prevention: Prevention, taker_lots: int, maker: Resting) -> tuple[int, int]:
     """The lots that taker and maker lose instead of filling each other."""
     if prevention is Prevention.EXPIRE_TAKER:
         return taker_lots, 0

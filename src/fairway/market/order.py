@@ -40,13 +40,14 @@ class Order(Struct, frozen=True, gc=False):
 
 
 class Resting(Struct, gc=False):
-    """An order in the book with the lots still open. Only the book writes to it."""
+    """An order in the book with the lots still open, in a slot of its price. Only the book writes to it."""
 
     order_id: int
     owner: int
     buy: bool
     lots: int
     price: int
+    slot: int = 0
 
 
 class Fill(Struct, frozen=True, gc=False):

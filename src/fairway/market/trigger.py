@@ -72,7 +72,7 @@ class Triggers:
         self._place(order_id, threshold, self._arrivals, above=above)
 
     def add_trailing(self, trailing: Trailing) -> None:
-        """Let a trailing stop sleep; it follows every price given to `fired` from now on."""
+        """Let a trailing stop sleep; it follows every price given to `follow` from now on."""
         self.add(trailing.order_id, trailing.threshold(), above=trailing.above)
         self._trailing[trailing.order_id] = trailing
 
@@ -84,27 +84,30 @@ class Triggers:
         self._trailing.pop(order_id, None)
 
     def fired(self, price: int) -> list[int]:
-        """The orders that wake at `price`, in their order; they no longer sleep. Trailing stops then follow it."""
+        """The orders that wake at `price`, in their order; they no longer sleep. `follow` comes after it."""
         woken = self._wake(self._above, price) + self._wake(self._below, -price)
         for order_id in woken:
             del self._places[order_id]
             self._trailing.pop(order_id, None)
-        self._follow(price)
         return woken
+
+    def follow(self, price: int) -> list[int]:
+        """Let the trailing stops follow `price`; those for which it is the best so far."""
+        moved: list[int] = []
+        for order_id, trailing in self._trailing.items():
+            after = trailing.followed(price)
+            if after is not trailing:
+                arrival = self._displace(order_id)
+                self._place(order_id, after.threshold(), arrival, above=after.above)
+                self._trailing[order_id] = after
+                moved.append(order_id)
+        return moved
 
     def _wake(self, sleeping: list[tuple[int, int, int]], key: int) -> list[int]:
         count = bisect_left(sleeping, (key + 1,))
         woken = [order_id for _, _, order_id in sleeping[:count]]
         del sleeping[:count]
         return woken
-
-    def _follow(self, price: int) -> None:
-        for order_id, trailing in self._trailing.items():
-            moved = trailing.followed(price)
-            if moved is not trailing:
-                arrival = self._displace(order_id)
-                self._place(order_id, moved.threshold(), arrival, above=moved.above)
-                self._trailing[order_id] = moved
 
     def _place(self, order_id: int, threshold: int, arrival: int, *, above: bool) -> None:
         entry = (threshold if above else -threshold, arrival, order_id)

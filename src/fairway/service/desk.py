@@ -1,7 +1,7 @@
 """Where users' requests arrive: each is refused, answered at once, or put to the loop as an event.
 
 Hello → who speaks; what the user missed is sent again, oldest first, each half after the rounds it stands on
-Open → Opened    Propose → Proposed    Close → CloseProposed    Shown → Outrun
+Open → Opened    Propose → Proposed    Sweep → SweepSigned    Close → CloseProposed    Shown → Outrun
 
 A record may be an old copy: then the user is shown his own later halves too, each under his signature. And so may our
 journal be: a user who says that he holds newer halves of ours gets nothing signed, and once he shows one the channel is
@@ -21,7 +21,7 @@ from fairway.crypto.keys import check_public_key, verify
 from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange.draft import own_topic
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Proposed, decode
+from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Proposed, SweepSigned, decode
 from fairway.exchange.hello import hello_digest
 from fairway.exchange.wire import (
     AnyRequest,
@@ -33,6 +33,8 @@ from fairway.exchange.wire import (
     Propose,
     Pushed,
     Shown,
+    Sweep,
+    Taken,
     Welcome,
     Yours,
     decode_reply,
@@ -50,6 +52,7 @@ PAGE = 64
 NEWEST = (1 << 63) - 1
 CHANNELS = 16
 """How many channels one connection may open."""
+EVENTS: dict[type, type[AnyEvent]] = {Propose: Proposed, Close: CloseProposed, Sweep: SweepSigned}
 HALTED = Failure("channel.halted", "the service has lost halves of this channel and signs nothing more: close it alone")
 
 
@@ -96,6 +99,8 @@ class Desk:
             await self._outrun(session, request)
         elif request.channel_id not in session.channels:
             raise Rejected("session.channel", "the channel is not this session's")
+        elif isinstance(request, Sweep):
+            await self._put(session, event_of(request), partial(_take, session, request))
         else:
             await self._put(session, event_of(request), self._resend(session, request.channel_id))
 
@@ -279,7 +284,14 @@ class Desk:
             raise
 
 
-def event_of(request: Propose | Close) -> AnyEvent:
+def _take(session: Session, request: Sweep, refusal: FairwayError | None) -> None:
+    """The answer to a sweep; one that was taken before is told so again."""
+    if refusal is None or refusal.code == "nonce.used":
+        session.say(Taken(request.channel_id, request.nonce))
+    else:
+        session.say(Taken(request.channel_id, request.nonce, refusal.code, refusal.message))
+
+
+def event_of(request: Propose | Close | Sweep) -> AnyEvent:
     """The event that `request` asks for, field by field the same; the loop stamps its time."""
-    kind = Proposed if isinstance(request, Propose) else CloseProposed
-    return kind(at_ms=0, **asdict(request))
+    return EVENTS[type(request)](at_ms=0, **asdict(request))

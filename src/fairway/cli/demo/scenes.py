@@ -101,7 +101,7 @@ async def guard(trader: Trader, *, trigger_ppm: int, mark: int) -> None:
     buy = held.s < 0
     limit = trigger * (106 if buy else 94) // 100
     await trader.session.place(
-        Wish(LINEAR, buy, held.lots, limit, Kind.TRIGGER, 5, True, trigger, trigger_ppm > 0, lasting())
+        Wish(LINEAR, buy, held.lots, limit, Kind.MARKET, 5, True, trigger, trigger_ppm > 0, lasting())
     )
 
 

@@ -1,0 +1,138 @@
+"""Whether orders may be added to an account: what the rules ask of it, before anyone asks the market."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairway.errors import Rejected
+from fairway.exchange.account import Account
+from fairway.exchange.links import check_links
+from fairway.exchange.margin_move import check_move
+from fairway.exchange.terms import MarginMove, OrderTerms
+from fairway.market.instrument import check_count
+from fairway.risk.contract import notional
+from fairway.risk.margin import Health, health, is_no_worse, tier_at
+from fairway.units import MILLION, check_lots
+
+__all__ = ["check_orders"]
+
+
+def check_orders(
+    account: Account, orders: list[OrderTerms], drops: list[int], now_ms: int, moves: Sequence[MarginMove] = ()
+) -> None:
+    """Whether these orders may be added, once `drops` are gone, and margins moved; `Rejected` says why not.
+
+    Changes nothing. Margin that is taken out pays for no order of the same half.
+    """
+    room = account.available - _check_moves(account, moves)
+    gone = set(drops)
+    if len(gone) != len(drops):
+        raise Rejected("order.unknown", "an order is dropped twice")
+    for key in drops:
+        if key not in account.orders:
+            raise Rejected("order.unknown", "there is no such live order", key=key)
+        room += account.orders[key].reserved
+    _check_count(account, orders, gone)
+    next_key = account.next_key
+    for terms in orders:
+        account.rules.check_terms(terms, now_ms)
+        if terms.channel_id != account.channel_id or terms.key != next_key:
+            raise Rejected("order.key", "the order's key is not the next of this channel", key=terms.key)
+        _check_reduce_only(account, terms)
+        _check_distress(account, terms)
+        next_key += 1
+        room -= terms.reserve
+    _check_names(account, orders, gone)
+    check_links(orders, account.orders, gone)
+    _check_exposure(account, orders, gone)
+    if (orders or moves) and room < 0:
+        raise Rejected("order.margin", "the available balance does not cover it", missing=-room)
+
+
+def _check_moves(account: Account, moves: Sequence[MarginMove]) -> int:
+    """What all that add margin take from the available balance; `Rejected` where one is not lawful."""
+    if len({move.market for move in moves}) != len(moves):
+        raise Rejected("margin.twice", "one half moves the margin of a position once")
+    added = 0
+    for move in moves:
+        held = account.positions.get(move.market)
+        if held is None:
+            raise Rejected("margin.position", "there is no position in this market", market=move.market)
+        contract, newest = account.rules.listing(move.market).contract, account.rounds[move.market]
+        added += max(0, check_move(contract, held.position, held.terms, newest, move))
+    return added
+
+
+def _check_count(account: Account, orders: list[OrderTerms], drops: set[int]) -> None:
+    for market in {terms.market for terms in orders}:
+        live = sum(order.terms.market == market for key, order in account.orders.items() if key not in drops)
+        added = sum(terms.market == market for terms in orders)
+        check_count(account.rules.listing(market).instrument, live + added - 1)
+
+
+def _check_exposure(account: Account, orders: list[OrderTerms], drops: set[int]) -> None:
+    """What the account would hold if all its orders of one side filled lies in a bracket that allows the leverage.
+
+    Not each order alone: many small ones would add up to a position that is under its maintenance at once.
+    """
+    added: dict[tuple[int, bool], int] = {}
+    for terms in orders:
+        if terms.reduce_only:
+            continue
+        side = terms.market, terms.buy
+        lots = added[side] = added.get(side, 0) + terms.lots
+        contract = account.rules.listing(terms.market).contract
+        whole = check_lots(lots + _reachable(account, side, drops))
+        tier = tier_at(contract, notional(contract, whole, terms.limit_tick))
+        if terms.leverage * tier.initial > MILLION:
+            raise Rejected("order.leverage", "a position of this size allows less leverage", lots=whole)
+        if 0 < (most := account.rules.listing(terms.market).caps.position) < whole:
+            raise Rejected("order.position_cap", "one user holds no more in this market", lots=whole, limit=most)
+
+
+def _reachable(account: Account, side: tuple[int, bool], drops: set[int]) -> int:
+    """The lots of one side of a market that are held, or would be by live orders."""
+    market, buy = side
+    held = account.positions.get(market)
+    live = sum(
+        order.left
+        for key, order in account.orders.items()
+        if (order.terms.market, order.terms.buy) == side and not order.terms.reduce_only and key not in drops
+    )
+    return live + (held.position.lots if held is not None and (held.position.s > 0) == buy else 0)
+
+
+def _check_names(account: Account, orders: list[OrderTerms], drops: set[int]) -> None:
+    """No two orders have one name, but that an order may take over the name of one that it replaces."""
+    fresh: set[str] = set()
+    for name in (terms.client_id for terms in orders if terms.client_id):
+        known = account.past.key_of(name)
+        if name in fresh or (known is not None and known not in drops):
+            raise Rejected("order.client_id", "an order has this name already", key=known or 0)
+        fresh.add(name)
+
+
+def _check_reduce_only(account: Account, terms: OrderTerms) -> None:
+    """What waits for its parent may find a position only then."""
+    if terms.reduce_only and not terms.parent and not account.reducible(terms, terms.lots):
+        raise Rejected("order.reduce_only", "there is no position that this order would reduce")
+
+
+def _check_distress(account: Account, terms: OrderTerms) -> None:
+    """A position in distress is only reduced, and so that even a fill at the limit leaves it no worse.
+
+    What holds at the limit for all lots holds for any part of them at any better price: maintenance is convex.
+    """
+    if not account.is_distressed(terms.market):
+        return
+    position, newest = account.positions[terms.market].position, account.rounds[terms.market]
+    contract = account.rules.listing(terms.market).contract
+    before = health(contract, position, newest.mark, newest.funding)
+    lots = account.closing_lots(terms.market, 1 if terms.buy else -1, terms.lots)
+    if not terms.reduce_only or lots == 0:
+        raise Rejected("order.distress", "a position below its maintenance margin is only reduced")
+    closure = account.closure(terms.market, lots, terms.limit_tick, "trade")
+    rest = closure.rest
+    after = health(contract, rest, newest.mark, newest.funding) if rest else Health(0, 0)
+    if closure.bad_debt or (rest and before.equity < 0) or not is_no_worse(before, after):
+        raise Rejected("order.distress", "at its limit the order would leave the position worse")

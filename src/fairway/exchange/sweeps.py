@@ -1,0 +1,68 @@
+"""Sweeps: what a user signs outside his halves so that his orders go, at once or unless he says otherwise in time.
+
+A cancel in a half waits for the half before it, and one that comes too late loses. A sweep names a market, not orders,
+stands on nothing and needs no answer to be repeated: the dead man's switch of whoever might fall silent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from heapq import heappop, heappush
+
+from fairway.exchange.change import Swept
+from fairway.exchange.nonces import Nonces
+
+__all__ = ["NEVER_MS", "Sweeps", "sweep_digest"]
+
+NEVER_MS = (1 << 63) - 1
+"""The time that takes a countdown back."""
+
+
+def sweep_digest(network: int, channel_id: bytes, nonce: int, market: int, after_ms: int) -> bytes:
+    """SHA-256("fairway sweep" ‖ network ‖ channel ID ‖ nonce ‖ market ‖ time): 4, 16, 8, 2 and 8 bytes, big-endian.
+
+    Errors: `OverflowError` where a number does not fit.
+    """
+    words = (
+        network.to_bytes(4, signed=True) + channel_id + nonce.to_bytes(8) + market.to_bytes(2) + after_ms.to_bytes(8)
+    )
+    return hashlib.sha256(b"fairway sweep" + words).digest()
+
+
+class Sweeps:
+    """The countdowns that run, and the nonces of those who signed any."""
+
+    __slots__ = ("_due", "_pending", "nonces")
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[bytes, int], tuple[int, Swept]] = {}
+        self._due: list[tuple[int, bytes, int]] = []
+        self.nonces: dict[bytes, Nonces] = {}
+
+    def start(self, channel_id: bytes, market: int, due_ms: int, signed: Swept) -> None:
+        """Count down to `due_ms` in a market; what counted there before does no more."""
+        self._pending[channel_id, market] = due_ms, signed
+        heappush(self._due, (due_ms, channel_id, market))
+
+    def pop(self, channel_id: bytes, market: int) -> Swept | None:
+        """Stop counting in a market: what its owner had signed, if anything."""
+        found = self._pending.pop((channel_id, market), None)
+        return found[1] if found is not None else None
+
+    def is_due(self, channel_id: bytes, market: int, at_ms: int) -> bool:
+        """Whether the user's orders in `market` should be gone."""
+        found = self._pending.get((channel_id, market))
+        return found is not None and found[0] <= at_ms
+
+    def due(self, at_ms: int) -> list[tuple[bytes, int]]:
+        """Whose time has come, and in which market; each is named until it is popped, or started anew."""
+        named: dict[tuple[bytes, int], None] = {}
+        while self._due and self._due[0][0] <= at_ms:
+            _, channel_id, market = heappop(self._due)
+            if self.is_due(channel_id, market, at_ms):
+                named[channel_id, market] = None
+        return list(named)
+
+    def facts(self) -> list[tuple[bytes, int, int]]:
+        """The countdowns that run, for the digest of the state."""
+        return sorted((channel_id, market, due) for (channel_id, market), (due, _) in self._pending.items())
