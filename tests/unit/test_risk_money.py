@@ -12,6 +12,7 @@ from fairway.risk.liquidation import (
 )
 from fairway.risk.margin import (
     Health,
+    deficit,
     equity,
     health,
     initial_requirement,
@@ -297,3 +298,17 @@ def test_deleverage_asks_losers_last_and_needs_enough_lots():
     assert allocate(found, 0) == []
     with pytest.raises(IllegalTransition):
         allocate(found, 31)
+
+
+def test_the_shortcut_past_the_brackets_never_spares_a_position_that_a_bracket_ends():
+    contract = Contract(Payoff.LINEAR, 10, brackets([(10**6, 50_000, 25_000), (10**9, 200_000, 100_000)]), 0, 0, 0)
+    ended = spared = 0
+    for lots in (1, 99, 100_000):
+        for margin in range(0, lots * 120, max(1, lots)):
+            position = Position(1, lots, 10 * 100 * lots, 0, margin)
+            lines = [deficit(contract, position, tier, 0) for tier in contract.tiers]
+            wanted = any(at_a * 100 + at_b > 0 for at_a, at_b in lines)
+            assert is_liquidatable(contract, position, 100, 0) is wanted
+            ended, spared = ended + wanted, spared + (not wanted)
+    assert ended > 50
+    assert spared > 50

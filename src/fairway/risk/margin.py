@@ -88,6 +88,11 @@ def deficit(contract: Contract, position: Position, tier: Tier, funding_index: i
 def is_liquidatable(contract: Contract, position: Position, mark: int, funding_index: int) -> bool:
     """Whether equity < maintenance at `mark`, exactly."""
     a, b = contract.ratio(mark)
+    at_a, at_b = coefficients(position, contract, funding_index)
+    own = at_a * a + (at_b + FUNDING_SCALE * position.margin) * b
+    # Nearly everyone owns more than the last bracket's rate of it all, and no bracket asks for more than that.
+    if MILLION * own >= contract.tiers[-1].maintenance * FUNDING_SCALE * contract.unit * position.lots * a:
+        return False
     lines = (deficit(contract, position, tier, funding_index) for tier in contract.tiers)
     return any(at_a * a + at_b * b > 0 for at_a, at_b in lines)
 
