@@ -116,6 +116,7 @@ def move(stage: Stage, random: Random, parties: list) -> str:
         stage.books, payments = pool.post_bond(stage.books, nano)
         stage.check_payments(done, payments)
     elif kind == "lend":
+        nano += pool.LEAST
         done = succeeded(stage.word(address("lender"), lend(nano), nano + WORD_VALUE))
         stage.books, payments = pool.lend(stage.books, b"lender", nano)
         stage.check_payments(done, payments)

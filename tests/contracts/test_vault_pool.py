@@ -6,6 +6,7 @@ import pytest
 from vault_pairs import QUARANTINE_S, post
 from vault_stage import SERVICE, TREASURY, Stage, address, refused, signer, succeeded
 
+from fairway.errors import Rejected
 from fairway.ton.vault_messages import WORD_VALUE, lend, post_bond, repay, return_bond, withdraw
 from fairway.units import TON
 from fairway.vault import pool
@@ -82,6 +83,19 @@ def test_a_lender_never_takes_the_bond(stage: Lending):
     assert stage.withdraws("lender one", 3 * TON) == TON
     assert stage.agree().bond == 4 * TON
     refused(stage.word(TREASURY, return_bond(4 * TON)), NOT_FREE)
+
+
+def test_nobody_lends_dust_or_leaves_with_it_unless_it_is_all_he_has(stage: Lending):
+    refused(stage.word(ONE, lend(TON - 1), TON - 1 + WORD_VALUE), SHARES)
+    stage.lends("lender one", 2 * TON)
+    refused(stage.word(ONE, withdraw(TON - 1)), SHARES)
+    for nano in (TON - 1, 0):
+        with pytest.raises(Rejected, match=r"vault\.(shares|nano)"):
+            pool.lend(stage.books, b"lender one", nano)
+    with pytest.raises(Rejected, match=r"vault\.shares"):
+        pool.withdraw(stage.books, b"lender one", TON - 1)
+    assert stage.withdraws("lender one", TON + 1) == TON + 1
+    assert stage.withdraws("lender one", TON - 1) == TON - 1
 
 
 def test_nobody_withdraws_shares_that_are_not_his(stage: Lending):

@@ -190,6 +190,12 @@ def check(history: History) -> None:
         check_exit(books, channel_id, entry)
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histories move a few nano at a time."""
+    monkeypatch.setattr(pool, "LEAST", 3)
+
+
 def check_share(before: Pool, after: Pool) -> None:
     """Whoever comes or leaves, a share of those who stay is worth no less."""
     assert after.value * before.shares >= before.value * after.shares

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fairway.errors import IllegalTransition, Rejected
+from fairway.vault import pool
 from fairway.vault.books import absolve, come_home, open_account, pre_register, punish, rate, wrap
 from fairway.vault.losses import answer, show, slash, take
 from fairway.vault.pool import lend, post_bond, post_value, repay, return_bond, withdraw
@@ -32,6 +33,12 @@ def closed(books: Books, channel_id: int, share: int) -> tuple[Books, tuple[Paym
 
 def figures(books: Books) -> dict[str, int]:
     return {"tvl": books.tvl, "supply": books.supply, "missing": books.missing}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example's TON are nano here, and so is the least that is lent."""
+    monkeypatch.setattr(pool, "LEAST", 1)
 
 
 @pytest.fixture

@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fairway.errors import Rejected
+from fairway.units import TON
 from fairway.vault import books as vault
 from fairway.vault.state import Books, Claim, Payment
 
-__all__ = ["STEP", "lend", "post_bond", "post_value", "repay", "return_bond", "withdraw"]
+__all__ = ["LEAST", "STEP", "lend", "post_bond", "post_value", "repay", "return_bond", "withdraw"]
 
 STEP = 4
 """A posted value differs from the one before by at most one part in so many."""
+
+LEAST = TON
+"""Nano below which nobody lends, or leaves unless it is all he has: those who wait behind him pay for his turn."""
 
 
 def lend(books: Books, wallet: bytes, nano: int) -> tuple[Books, tuple[Payment, ...]]:
@@ -23,7 +27,7 @@ def lend(books: Books, wallet: bytes, nano: int) -> tuple[Books, tuple[Payment, 
     vault.check_positive(nano)
     pool = books.pool
     shares = nano * pool.shares // max(1, pool.value) if pool.shares else nano
-    if not shares or (pool.shares and not pool.value):
+    if not shares or nano < LEAST or (pool.shares and not pool.value):
         raise Rejected("vault.shares", "that is not worth a share", nano=nano)
     lenders = {**pool.lenders, wallet: pool.lenders.get(wallet, 0) + shares}
     pool = replace(pool, value=pool.value + nano, shares=pool.shares + shares, lenders=lenders)
@@ -35,8 +39,8 @@ def withdraw(books: Books, wallet: bytes, shares: int) -> tuple[Books, tuple[Pay
     """Burns shares for their posted value, rounded down, which is paid now or waits."""
     pool, held = books.pool, books.pool.lenders.get(wallet, 0)
     nano = shares * pool.value // max(1, pool.shares)
-    if not 0 < shares <= held or not nano:
-        raise Rejected("vault.shares", "the wallet has no such shares", shares=shares)
+    if not 0 < shares <= held or not nano or (nano < LEAST and shares < held):
+        raise Rejected("vault.shares", "the wallet has no such shares, or leaves with less than it may", shares=shares)
     lenders = {**pool.lenders, wallet: held - shares}
     exits = (*pool.exits, Claim(wallet, nano))
     pool = replace(pool, value=pool.value - nano, shares=pool.shares - shares, lenders=lenders, exits=exits)
