@@ -18,6 +18,7 @@ from fairway.chain.router import Router
 from fairway.channel.phase import Phase
 from fairway.channel.state import Body, Half
 from fairway.client.keystore import Keystore
+from fairway.client.lender import Lender
 from fairway.client.store import Store
 from fairway.client.user import User
 from fairway.client.wish import Wish
@@ -79,6 +80,12 @@ async def trader(chain, service, folder, name):
             yield user
 
 
+async def lender(chain, vault, name):
+    purse = Purse(chain, Keystore(keys.derive_seed(b"person", name)).wallet(), NETWORK)
+    await chain.fund(purse.address, 1_000 * TON)
+    return Lender(chain, purse, vault)
+
+
 async def live(folder):
     """A day of three traders; the directory as they leave it, its service interrupted."""
     (folder / "chain").mkdir(parents=True)
@@ -95,6 +102,9 @@ async def live(folder):
             trader(chain, service, folder, "bob") as bob,
             trader(chain, service, folder, "carol") as carol,
         ):
+            lena = await lender(chain, vault, "lena")
+            await lena.lend(500 * TON)
+            await seen.until(lambda: seen.engine.venue.lent == 500 * TON)
             for user in (alice, bob, carol):
                 await user.deposit(100 * TON)
                 await seen.funded(user, 100 * TON)
@@ -103,6 +113,8 @@ async def live(folder):
             await carol.session.place(Wish(MARKET, False, 50, MARK * 98 // 100))
             await bob.session.place(Wish(MARKET, True, 50, MARK * 98 // 100))
             await _lie(chain, seen, bob)
+            await lena.withdraw(200 * TON)
+            await seen.until(lambda: seen.engine.venue.counts.redemptions == 1)
             await _end_all(chain, seen, alice, bob, carol)
         seen.task.cancel()
         await asyncio.gather(seen.task, return_exceptions=True)
@@ -208,6 +220,31 @@ def test_a_forged_deposit_is_named(honest, alone):
     journal, seq = with_lie(honest, event.Funded, **more)
     verdict = audited(alone, journal)
     assert (verdict["code"], verdict["seq"]) == ("audit.deposit", seq)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (event.Lent, {"amount": lambda nano: nano - 1}),
+        (event.Lent, {"wallet": lambda _: "0:" + "77" * 32}),
+        (event.Left, {"paid": lambda nano: nano - 1}),
+        (event.Left, {"held": lambda shares: shares + TON}),
+        (event.Left, {"shares": lambda shares: shares - 1}),
+    ],
+    ids=["less lent", "another's", "less paid", "more held", "fewer given"],
+)
+def test_a_forged_move_of_a_lender_is_named(honest, alone, kind, changes):
+    journal, seq = with_lie(honest, kind, **changes)
+    if kind is event.Lent:  # what follows is priced by it
+        journal = journal[: seq + 1]
+    verdict = audited(alone, journal)
+    assert (verdict["code"], verdict["seq"]) == ("audit.lender", seq)
+
+
+def test_a_lender_who_was_never_there_is_named(honest, alone):
+    journal, seq = with_lie(honest, event.Lent, transaction=flipped)
+    verdict = audited(alone, journal)
+    assert (verdict["code"], verdict["seq"]) == ("audit.transaction", seq)
 
 
 def test_a_forged_end_is_named(honest, alone):

@@ -8,7 +8,7 @@ from fairway.crypto.pedersen import Opening
 from fairway.risk.position import closed, opened
 from fairway.settlement.chain import PublicBooks
 from fairway.settlement.lend import LendKind, LendTerms
-from fairway.settlement.lending import Lending, PoolState, initialise_pool, lend, redeem
+from fairway.settlement.lending import Lending, PoolState, earn, initialise_pool, lend, redeem
 from fairway.settlement.note import Fill, Opened, open_note
 from fairway.settlement.proof import prove
 from fairway.settlement.settlement import settle
@@ -33,6 +33,7 @@ MOVES = {
     "deposit": lambda: lend(STATE, WORTH, 10**9 + 7, terms(), blinder("in")),
     "redeem": lambda: redeem(STATE, WORTH, HELD, 10**9 + 7, terms(), blinder("out")),
     "redeem, all": lambda: redeem(STATE, WORTH, HELD, HELD.value, terms(), blinder("out")),
+    "earn": lambda: earn(STATE, 10**9 + 7, terms(OPERATOR), blinder("earn")),
     "deposit, wide": lambda: lend(STATE, WIDE, 2**61 + 3**30, terms(), blinder("in")),
     "redeem, wide": lambda: redeem(
         PoolState(STATE.lend_state, Opening(2**63, 78)), WORTH, HELD, 10**9 + 7, terms(), blinder("out")

@@ -100,6 +100,8 @@ CLAUSE_LIES = {
     "a pool that paid more": (lambda: told("redeem", LS1=-1), programs.PAID_OUT),
     "shares that stay after all": (lambda: told("redeem", T1=1), programs.COUNTED_OUT),
     "a nano more than the shares are worth": (lambda: told("redeem", W=1, LS1=-1), programs.WORTH),
+    "income that does not arrive": (lambda: told("earn", LS1=-1), programs.PAID_IN),
+    "income that makes a share": (lambda: told("earn", T1=1), programs.COUNTED_ON),
 }
 
 
@@ -182,11 +184,13 @@ RANGE_LIES = {
     "a nano too many, in the lower limb": (lambda: limbs("redeem, wide", "eh"), "el"),
     "a nano too few by a large remainder": (lambda: shifted("redeem, wide", -1), "gh"),
     "a nano too few, in the lower limb": (lambda: limbs("redeem, wide", "gh"), "gl"),
+    "income of less than nothing": (lambda: told("earn", Dep=-(10**10), LS1=-(10**10)), "Dep"),
     "more shares than there are": (overdrawn, "T1"),
     "more shares than the lender has": (beyond_the_note, "H0-Sh"),
 }  # fmt: skip
 LABELS = {
     LendKind.INITIAL: ["Dep-1"],
+    LendKind.EARN: ["Dep"],
     LendKind.DEPOSIT: ["Dep", "Sh", "T1", "eh", "el", "gh", "gl"],
     LendKind.REDEEM: ["W", "Sh", "T1", "eh", "el", "gh", "gl", "H0-Sh"],
 }
@@ -213,7 +217,7 @@ def test_a_pool_never_counts_more_shares_than_fit():
 FIELDS = {"network": 5, "at_ms": 4, "pool": b"q" * 32, "note": OTHER, "binding": b"c" * 32}
 
 
-@pytest.mark.parametrize("name", ["initial", "deposit", "redeem"])
+@pytest.mark.parametrize("name", ["initial", "deposit", "redeem", "earn"])
 def test_a_proof_does_not_verify_under_another_statement_or_other_commitments(name):
     tx = prove(MOVES[name](), ENTROPY)
     for field, value in FIELDS.items():

@@ -17,16 +17,19 @@ from litestar.params import Parameter
 
 from fairway import __version__
 from fairway.channel.machine import newest_b
-from fairway.errors import FairwayError, InvalidMessage
+from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange.event import Priced, Switched
 from fairway.exchange.ledger import BOND, FEES, INSURANCE
 from fairway.exchange.listing import Listing
+from fairway.exchange.shown import Shown
 from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
 from fairway.service.api.markets import HANDLERS
 from fairway.service.api.shapes import (
     ChannelState,
     Funds,
     Market,
+    PoolTerms,
+    PoolWorth,
     Progress,
     RoundBody,
     Settled,
@@ -40,6 +43,8 @@ from fairway.service.meter import resident_bytes
 __all__ = ["rest"]
 
 MAX_BODY = 64 * 1024
+HIDDEN_AMONG = 16
+"""So many settlements between two showings of the pool, or its terms would tell what one of them was."""
 ChannelId = Annotated[str, Parameter(query="channelId", pattern="^[0-9a-f]{32}$")]
 Txid = Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")]
 
@@ -53,6 +58,7 @@ def rest(house: House) -> Litestar:
             exchange_info,
             *HANDLERS,
             insurance,
+            pool,
             channel_state,
             settlement_proof,
             oracle_round,
@@ -100,6 +106,31 @@ async def insurance(house: House) -> Funds:
     """What stands behind the users."""
     balances = house.engine.venue.ledger.balances
     return Funds(str(balances[INSURANCE]), str(balances[BOND]), str(balances[FEES]))
+
+
+@get("/v1/pool")
+async def pool(house: House) -> PoolWorth:
+    """What lenders' shares are worth, as the last epoch proves."""
+    venue = house.engine.venue
+    shown = await house.sequencer.ask(lambda: venue.shown)
+    if shown is None:
+        raise Rejected("pool.unshown", "no epoch has shown the pool yet")
+    return PoolWorth(
+        epochs=venue.counts.epochs_shown,
+        record=shown.txid.hex(),
+        number=shown.number,
+        time=shown.at_ms,
+        nav=str(shown.nav),
+        shares=str(shown.shares),
+        share_price=str(shown.share_price),
+        is_solvent=venue.is_solvent,
+        settlements=shown.settlements,
+        terms=_terms(shown) if shown.settlements >= HIDDEN_AMONG else None,
+    )
+
+
+def _terms(shown: Shown) -> PoolTerms:
+    return PoolTerms(**{name: str(getattr(shown, name)) for name in PoolTerms.__struct_fields__})
 
 
 @get("/v1/channel/state")

@@ -19,6 +19,8 @@ __all__ = [
     "InterestPoint",
     "Market",
     "OpenInterest",
+    "PoolTerms",
+    "PoolWorth",
     "Premium",
     "Progress",
     "PublicFill",
@@ -224,6 +226,37 @@ class Funds(Shape, frozen=True):
     insurance: str
     bond: str
     fees: str
+
+
+class PoolTerms(Shape, frozen=True):
+    """The identity of the pool, nano: lendState + insurance + fees + bond - owed = lenders + operator + channels."""
+
+    lend_state: str
+    insurance: str
+    fees: str
+    bond: str
+    owed: str
+    lenders: str
+    operator: str
+    channels: str
+
+
+class PoolWorth(Shape, frozen=True):
+    """What the last epoch proves of the pool: `nav` nano, `share_price` nano for 10^9 shares, shown by `record`.
+
+    `terms` open lendState, so they are told only where enough settlements stand between two showings.
+    """
+
+    epochs: int
+    record: str
+    number: int
+    time: int
+    nav: str
+    shares: str
+    share_price: str
+    is_solvent: bool
+    settlements: int
+    terms: PoolTerms | None
 
 
 class ChannelState(Shape, frozen=True):
