@@ -25,6 +25,7 @@ HAPPENED = (
     "absolutions",
     "rates_zeroed",
     "challenges",
+    "tower_answers",
     "partial_withdrawals",
     "closes",
     "states_cosigned",

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fairway.chain.interface import Message, Transaction
-from fairway.channel.codec import Challenge
+from fairway.channel.codec import Challenge, OpenChallenge
 from fairway.cli.demo.report import Report, tally_chain, vault_agrees
 from fairway.ton.cells import Builder, to_boc
 from fairway.ton.vault_messages import BooksView
@@ -56,10 +56,12 @@ def test_a_challenge_counts_where_a_contract_took_it(tmp_path):
         transaction(1, Challenge.OP, aborted=False),
         transaction(2, Challenge.OP, aborted=True),
         transaction(3, 7, aborted=False),
+        transaction(4, OpenChallenge.OP, aborted=False),
+        transaction(5, OpenChallenge.OP, aborted=True),
     ]
     with closing(sqlite3.connect(tmp_path / "chain.sqlite")) as database:
         database.execute("CREATE TABLE transactions (record BLOB)")
         rows = [(msgspec.msgpack.encode(each),) for each in kept]
         database.executemany("INSERT INTO transactions VALUES (?)", rows)
         database.commit()
-    assert tally_chain(tmp_path) == (3, 1)
+    assert tally_chain(tmp_path) == (5, 1, 1)

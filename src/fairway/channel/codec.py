@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from fairway.channel.state import SignedHalf
 from fairway.channel.statement import Challenge, Close, Commit, Init, Settle, Start, Statement, channel_id
@@ -87,6 +87,8 @@ class Agreed:
 class OpenChallenge:
     """A challenge that anyone may bring: the halves speak for themselves."""
 
+    OP: ClassVar[int] = 0xADDF8422
+
     statement: Challenge
 
 
@@ -145,7 +147,7 @@ class Withdrawn:
 Message: TypeAlias = Signed | Agreed | OpenChallenge | OpenSettle | Adopt | Recall | TopUp | Finish | Closed | Withdrawn
 
 _TOP_UP, _FINISH, _CLOSED, _WITHDRAWN = 0x593E3893, 0x25432A91, 0xDDDC88BA, 0xA32F0B3C
-_OPEN_CHALLENGE, _OPEN_SETTLE = 0xADDF8422, 0x9584FB43
+_OPEN_CHALLENGE, _OPEN_SETTLE = OpenChallenge.OP, 0x9584FB43
 _ADOPT, _RECALL = 0xAFA4D7C5, 0xCF2EEF00
 
 

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from fairway.cli.demo.ambush import Ambush
 from fairway.cli.demo.finale import cancel_all, wind_down
 from fairway.cli.demo.flow import run_flow, troupe
 from fairway.cli.demo.measure import signature_limit
@@ -99,6 +100,7 @@ class _Demo:
         )
         self._began = time.monotonic()
         self._flow_s = 0.0
+        self._ambush = Ambush(stage)
         self._placed = 0
 
     async def run(self) -> Report:
@@ -139,6 +141,7 @@ class _Demo:
             await self._replay(Playback(stage.recorded, flow, stage.service_ms), flow)
             await self._perform(CALM_SCENES)
         else:
+            await self._ambush.prepare()
             await self._trade(flow)
             house = await keep_house(stage)
             await self._perform(SCENES)
@@ -196,7 +199,7 @@ class _Demo:
     async def _crash(self, is_halfway: Callable[[], bool]) -> None:
         while not is_halfway():  # noqa: ASYNC110 - orders come as they do
             await asyncio.sleep(0.05)
-        await self._step("kill -9, restart, replay", self._stage.crash())
+        await self._step("kill -9, a theft that fails, restart, replay", self._stage.crash(self._ambush.strike))
 
     async def _step(self, words: str, work: Awaitable[T]) -> T:
         bar = self._progress.add_task(words, total=1)
@@ -228,6 +231,7 @@ class _Demo:
             settlements_verified=verdict.verified,
             epochs_verified=verdict.epochs,
             ranged_values_verified=verdict.ranged,
+            tower_answers=onchain.answers,
             chain_transactions=onchain.transactions,
             journal_entries=verdict.entries,
             crashes=len(stage.starts) - 1,

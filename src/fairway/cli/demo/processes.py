@@ -13,10 +13,12 @@ import msgspec
 
 from fairway.chain.remote import RemoteChain
 from fairway.errors import Unavailable
+from fairway.units import TON
 
-__all__ = ["ChainProcess", "Ready", "ServiceProcess", "free_port"]
+__all__ = ["ChainProcess", "Ready", "ServiceProcess", "TowerProcess", "free_port"]
 
 START_S = 60
+TOWER_POCKET = 5 * TON
 STOP_S = 120
 PROVE_S = 900
 """On a busy machine the last proofs take their time."""
@@ -91,6 +93,33 @@ class ChainProcess:
     async def stop(self) -> None:
         """Hang up and end it."""
         await self.chain.close()
+        await _end(self._process, 10)
+
+
+class TowerProcess:
+    """A watchtower in a process of its own: what users leave with it outlives the service."""
+
+    def __init__(self, folder: Path, chain: RemoteChain, chain_url: str) -> None:
+        self._log = folder.parent / "tower.log"
+        self._chain = chain
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._options = ["watch", "--dir", str(folder), "--chain", chain_url, "--listen", f"127.0.0.1:{port}"]
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it, wait until it watches, and give it gas."""
+        self._process = await _spawn(self._options, self._log)
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_S):
+            while (line := (await self._process.stdout.readline()).decode()).split()[:1] != ["watching"]:
+                if not line:
+                    raise Unavailable("demo.tower", f"the watchtower did not start: see {self._log}")
+                if line.startswith("wallet"):
+                    await self._chain.fund(line.split()[1], TOWER_POCKET)
+
+    async def stop(self) -> None:
+        """End it."""
         await _end(self._process, 10)
 
 

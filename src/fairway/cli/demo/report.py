@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from fairway.audit.examiner import Examiner
 from fairway.chain.interface import Transaction
-from fairway.channel.codec import Challenge
+from fairway.channel.codec import Challenge, OpenChallenge
 from fairway.cli.demo.measure import proof_times_us
 from fairway.exchange.effect import ProveRecord
 from fairway.exchange.ledger import WORLD
@@ -42,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     absolutions: int
     rates_zeroed: int
     challenges: int
+    tower_answers: int
     partial_withdrawals: int
     closes: int
     states_cosigned: int
@@ -125,24 +127,27 @@ def examine(service: Path) -> Verdict:
 
 
 class ChainTally(NamedTuple):
-    """How many transactions the embedded chain has run, and how many challenges a channel took."""
+    """How many transactions the embedded chain has run; how many challenges a channel took, signed and from a tower."""
 
     transactions: int
     challenges: int
+    answers: int
 
 
 def tally_chain(folder: Path) -> ChainTally:
     """Count what is kept in `folder`."""
     with closing(sqlite3.connect(f"{(folder / 'chain.sqlite').absolute().as_uri()}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT record FROM transactions").fetchall()
-    return ChainTally(len(rows), sum(_is_challenge(msgspec.msgpack.decode(row[0], type=Transaction)) for row in rows))
+    words = Counter(_word(msgspec.msgpack.decode(row[0], type=Transaction)) for row in rows)
+    return ChainTally(len(rows), words[Challenge.OP], words[OpenChallenge.OP])
 
 
-def _is_challenge(transaction: Transaction) -> bool:
+def _word(transaction: Transaction) -> int | None:
+    """What the message that was taken begins with; None where none was."""
     if transaction.aborted or transaction.incoming is None:
-        return False
+        return None
     words = from_boc(transaction.incoming.body).begin_parse()
-    return bool(words.remaining_bits >= 32 and words.load_uint(32) == Challenge.OP)
+    return words.load_uint(32) if words.remaining_bits >= 32 else None
 
 
 def vault_agrees(books: BooksView, inside: int) -> bool:
@@ -165,6 +170,7 @@ ROWS = (
     ("absolutions", "absolutions"),
     ("rates_zeroed", "rates set to zero"),
     ("challenges", "stale closes challenged on chain"),
+    ("tower_answers", "stale closes answered by a tower"),
     ("partial_withdrawals", "partial withdrawals"),
     ("closes", "channels closed and unwrapped"),
     ("states_cosigned", "states co-signed"),

@@ -36,6 +36,7 @@ ACTORS = {
     "gus": 500 * TON,
     "hal": 400 * TON,
     "ivy": 400 * TON,
+    "jo": 50 * TON,
 }
 LINEAR = 2
 MILLION = 1_000_000
@@ -193,7 +194,7 @@ async def disputes(stage: Stage) -> None:
     await fall_below(stage, ed, steps=10)
     await until_vault(ed, lambda account: bool(account.liens), "ed's rate was lowered")
     await stage.chain.chain.advance(2 * CLOSING_S + 1)
-    for trader in (ed, fay):
+    for trader in (ed, fay, stage.traders["jo"]):
         await until_vault(trader, lambda account: account.ended, f"the channel of {trader.name} ended")
     await stage.prices.move(LINEAR, 40_000)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,7 @@ from fairway.chain.purse import Purse
 from fairway.cli.demo.picture import Recording
 from fairway.cli.demo.playback import Recorded, RecordedPrices
 from fairway.cli.demo.prices import ORACLE_SIGNERS, Prices, wall_ms
-from fairway.cli.demo.processes import ChainProcess, Ready, ServiceProcess
+from fairway.cli.demo.processes import ChainProcess, Ready, ServiceProcess, TowerProcess
 from fairway.cli.demo.trader import Trader
 from fairway.errors import Rejected
 from fairway.exchange.listing import default_listings
@@ -34,6 +35,8 @@ START = {1: 52_000, 2: 51_500}
 OPERATOR_POCKET = 120_000 * TON
 EPOCH = 48
 MARK = "demo.json"
+WATCHED = {"jo"}
+"""Who leaves what he signs with the watchtower."""
 HURRY_S = 3
 """How long an interrupted demo lets its service end in order; the journal is durable anyway."""
 
@@ -50,6 +53,7 @@ class Stage:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     chain: ChainProcess = field(init=False)
     service: ServiceProcess = field(init=False)
+    tower: TowerProcess = field(init=False)
     prices: Prices = field(init=False)
     recorded: Recorded | None = field(init=False, default=None)
     _web: httpx.AsyncClient = field(init=False, default_factory=partial(httpx.AsyncClient, trust_env=False))
@@ -82,6 +86,8 @@ class Stage:
         self.started_ms = int((time.monotonic() - began) * 1000)
         self.prices = self._prices()
         self._tasks.append(asyncio.create_task(self.prices.run()))
+        self.tower = TowerProcess(self.folder / "tower", self.chain.chain, self.chain.url)
+        await self.tower.start()
         while len(self.prices.marks) < self.prices.markets:  # noqa: ASYNC110 - rounds come at their own pace
             await asyncio.sleep(0.05)
 
@@ -97,7 +103,9 @@ class Stage:
         for name, deposit in deposits.items():
             url = self.service.socket_url
             clock_ms = self.recorded.clock.now_ms if self.recorded else wall_ms
-            trader = Trader(self.folder / "traders", name, self.chain.chain, url, NETWORK, self.vault, clock_ms)
+            towers = [self.tower.url] if name in WATCHED else []
+            known = self.chain.chain, url, NETWORK, self.vault, clock_ms, towers
+            trader = Trader(self.folder / "traders", name, *known)
             self.traders[name] = trader
             joining.append(trader.join(deposit))
         await asyncio.gather(*joining)
@@ -115,9 +123,10 @@ class Stage:
         """Whether the service ended and nobody asked it to."""
         return hasattr(self, "service") and self.service.has_fallen
 
-    async def crash(self) -> Ready:
-        """Kill the service as a power cut would and start it again on the same journal."""
+    async def crash(self, meanwhile: Callable[[], Awaitable[None]]) -> Ready:
+        """Kill the service as a power cut would, and start it on the same journal when `meanwhile` has happened."""
         await self.service.kill()
+        await meanwhile()
         self.starts.append(await self.service.start())
         return self.starts[-1]
 
@@ -132,6 +141,8 @@ class Stage:
                 await trader.end()
         if hasattr(self, "service"):
             await self.service.stop(HURRY_S)
+        if hasattr(self, "tower"):
+            await self.tower.stop()
         if hasattr(self, "chain"):
             await self.chain.stop()
 

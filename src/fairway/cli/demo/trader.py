@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class Trader:
         network: int,
         vault: str,
         clock_ms: Callable[[], int] = now_ms,
+        towers: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -69,6 +70,7 @@ class Trader:
         self._chain = chain
         self._url = url
         self._clock_ms = clock_ms
+        self._towers = towers
         self._venue = Venue(self._dial, network, vault)
         self._store = Store(folder / f"{name}.sqlite")
         self._keystore = Keystore.create(folder / f"{name}.key", PASSPHRASE, CHEAP)
@@ -76,7 +78,8 @@ class Trader:
 
     def _user(self, channel_id: bytes | None) -> User:
         known = self._venue, self._chain, self._store, self._keystore
-        return User(*known, channel_id, notify=self._note, clock_ms=self._clock_ms, session=Refuser)
+        clock_ms, towers = self._clock_ms, self._towers
+        return User(*known, channel_id, notify=self._note, clock_ms=clock_ms, session=Refuser, towers=towers)
 
     @asynccontextmanager
     async def _dial(self) -> AsyncIterator[Connection]:
