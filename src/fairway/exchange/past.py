@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -87,6 +88,10 @@ class Past:
     def key_of(self, client_id: str) -> int | None:
         """The key of the order that has this name, live or ended."""
         return self._names.get(client_id)
+
+    def __iter__(self) -> Iterator[Ended]:
+        """All that are remembered, oldest first."""
+        return iter(self._ended.values())
 
     def names(self) -> list[tuple[str, int]]:
         """All names and the keys behind them, sorted."""
