@@ -26,7 +26,7 @@ PASSPHRASE = "a passphrase"
 async def served(chain):
     """The chain's URL, as long as it is served."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = {"log_config": None, "log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 1}
+        settings = {"log_config": None, "log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 0}
         server = uvicorn.Server(uvicorn.Config(ChainApp(chain), **settings))
         task = asyncio.create_task(server.serve([listener]))
         try:
