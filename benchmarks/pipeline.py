@@ -163,7 +163,10 @@ def table(report: dict[str, Any]) -> str:
     ]
     for name in report["histories"]:
         limits = [each[name]["limit"] for each in rounds]
-        lines.append(f"\n{name}: one verification and one signature {spread(limits, '.0f')}")
+        made = rounds[0][name]["1000"]["signatures"]
+        lines.append(
+            f"\n{name}: one verification and one signature {spread(limits, '.0f')}; {made:.1f} signatures an event"
+        )
         for batch in BATCHES:
             runs = [each[name][str(batch)] for each in rounds]
             ratios = [limit / run["all"] for limit, run in zip(limits, runs, strict=True)]
@@ -175,7 +178,7 @@ def table(report: dict[str, Any]) -> str:
                 f"  batch {batch:4}: {spread([run['all'] for run in runs], '.0f')}, "
                 f"{spread(ratios)} of the limit; {walls}/s by the wall"
             )
-            lines.append(f"      {stages}  (waiting for the disk {runs[0]['disk']:.0f})")
+            lines.append(f"      {stages}  (waiting for the disk {statistics.median(run['disk'] for run in runs):.0f})")
     sockets = [each["sockets"] for each in rounds]
     ratios = [each["quiet"]["limit"] / each["sockets"] for each in rounds]
     lines.append(f"\nquiet over WebSockets: {spread(sockets, '.0f')}, {spread(ratios)} of the limit")
