@@ -134,7 +134,7 @@ def _told(world: World, happened: event.AnyEvent, effects: list[effect.AnyEffect
             yield happened.channel_id, [happened]
         case event.Proposed():
             fields = happened.seqno, happened.sent, happened.conditionals_hash, happened.cites
-            said = wire.Propose(happened.channel_id, *fields, b"", happened.orders, happened.drops)
+            said = wire.Propose(happened.channel_id, *fields, b"", happened.orders, happened.drops, happened.moves)
             yield happened.channel_id, [said]
         case event.Priced():
             for channel_id in world.users:

@@ -9,6 +9,9 @@ from random import Random
 
 import pytest
 
+from fairway.exchange import margin_move as move_module
+from fairway.exchange.margin_move import least_margin, margin_at
+from fairway.exchange.terms import OracleRound
 from fairway.risk import contract as contract_module
 from fairway.risk import deleverage as deleverage_module
 from fairway.risk import funding as funding_module
@@ -19,7 +22,16 @@ from fairway.risk.contract import Contract, Payoff, Tier, brackets, fee, fill_co
 from fairway.risk.deleverage import Candidate, allocate
 from fairway.risk.funding import next_index
 from fairway.risk.liquidation import bankruptcy_price, displayed_price, liquidation_fee, liquidation_price, partial_lots
-from fairway.risk.margin import equity, initial_requirement, is_liquidatable, maintenance, unrealised
+from fairway.risk.margin import (
+    Health,
+    equity,
+    health,
+    initial_requirement,
+    is_liquidatable,
+    is_no_worse,
+    maintenance,
+    unrealised,
+)
 from fairway.risk.position import Closure, Position, closed, opened, with_margin
 from fairway.units import FUNDING_SCALE, MILLION, NANO_BOUND, TON, div_down, div_up, share_down
 
@@ -273,6 +285,49 @@ def test_a_liquidation_step_closes_the_least_that_restores_the_rest(case, random
         assert equity(terms, left, case.price, case.index) + slack >= maintenance(terms, left, case.price)
 
 
+def no_worse_after(case: Case, lots: int, price: int) -> bool:
+    """Whether a close of `lots` at `price` by the owner's order in distress is lawful, as the exchange asks it."""
+    position, terms = case.position, case.contract
+    before = health(terms, position, case.price, case.index)
+    shut = closed(position, terms, lots, price, case.index, step=0)
+    after = health(terms, shut.rest, case.price, case.index) if shut.rest else Health(0, 0)
+    return not shut.bad_debt and (before.equity >= 0 or not shut.rest) and is_no_worse(before, after)
+
+
+@law
+def test_what_is_no_worse_at_the_limit_for_all_lots_is_so_for_any_part_at_any_better_price(case, random):
+    position = case.position
+    if not is_liquidatable(case.contract, position, case.price, case.index):
+        return
+    limit = max(1, case.price * random.randint(970, 1030) // 1000)
+    if not no_worse_after(case, case.lots, limit):
+        return
+    better = min(max(limit + position.s * random.choice([0, 1, limit // 100]), 1), LAST)
+    part = random.randint(1, case.lots)
+    shut = closed(position, case.contract, part, better, case.index, step=0)
+    if shut.rest is None:
+        return
+    before = health(case.contract, position, case.price, case.index)
+    after = health(case.contract, shut.rest, case.price, case.index)
+    rounded = Health(after.equity + 2, max(0, after.maintenance - 1))
+    assert before.equity >= 0
+    assert is_no_worse(before, rounded)
+
+
+@law
+def test_margin_at_a_leverage_covers_its_requirement_and_the_loss_and_keeps_out_of_distress(case, random):
+    position, terms, leverage = case.position, case.contract, random.randint(1, 50)
+    newest = OracleRound(0, 1, 1, 1, case.price, case.price, case.index)
+    if notional(terms, position.lots, case.price) > TIERS[-1].ceiling:
+        return
+    margin = margin_at(terms, position, newest, leverage)
+    with_it = with_margin(position, margin - position.margin)
+    profit = unrealised(terms, position, case.price, case.index)
+    assert margin + min(0, profit) == initial_requirement(terms, position.lots, case.price, leverage)
+    assert not is_liquidatable(terms, with_it, case.price, case.index)
+    assert margin >= least_margin(terms, position, newest) or leverage > terms.max_leverage
+
+
 @law
 def test_the_initial_requirement_covers_leverage_and_bracket_and_exceeds_maintenance(case, random):
     (lots, price, _), terms, leverage = case.fills[0], case.contract, random.randint(1, 50)
@@ -431,6 +486,18 @@ PLANTED = [
         margin_module,
         "div_up",
         div_down,
+    ),
+    (
+        test_margin_at_a_leverage_covers_its_requirement_and_the_loss_and_keeps_out_of_distress,
+        move_module,
+        "unrealised",
+        lambda *_: 0,
+    ),
+    (
+        test_what_is_no_worse_at_the_limit_for_all_lots_is_so_for_any_part_at_any_better_price,
+        position_module,
+        "_released",
+        lambda position, lots, profit, step: position.margin,
     ),
     (test_deleverage_takes_exactly_what_is_needed_from_the_riskiest_first, deleverage_module, "_pro_rata", floored),
     (

@@ -17,6 +17,7 @@ from fairway.chain.router import GENESIS, Router, Weather
 from fairway.channel import codec
 from fairway.channel.dispute import Half, SignedHalf
 from fairway.client.keystore import Keystore
+from fairway.client.margin import Margin
 from fairway.client.onchain import OnChain
 from fairway.client.side import Side
 from fairway.client.store import Store
@@ -210,10 +211,12 @@ class Venue:
         self.put(funded)
         return trader
 
-    def propose(self, trader: Trader, *wishes: Wish, drops: tuple[int, ...] = ()) -> None:
-        """Orders and cancels in one half; what the rules refuse is not asked for."""
+    def propose(
+        self, trader: Trader, *wishes: Wish, drops: tuple[int, ...] = (), margins: tuple[Margin, ...] = ()
+    ) -> None:
+        """Orders, cancels and margins in one half; what the rules refuse is not asked for."""
         with suppress(Rejected):
-            proposed = trader.side.propose(wishes, drops, now_ms=self.now_ms)
+            proposed = trader.side.propose(wishes, drops, margins, now_ms=self.now_ms)
             self.put(
                 event.Proposed(
                     at_ms=self.now_ms,
@@ -225,11 +228,12 @@ class Venue:
                     signature=proposed.signature,
                     orders=proposed.orders,
                     drops=proposed.drops,
+                    moves=proposed.moves,
                 )
             )
 
     def wander(self, steps: int) -> None:
-        """Everyone quotes, takes and cancels while prices move a little."""
+        """Everyone quotes, takes, cancels and moves margin while prices move a little."""
         rng = self.random
         for _ in range(steps):
             trader, market = rng.choice(list(self.traders.values())), rng.choice(list(MARKS))
@@ -239,6 +243,8 @@ class Venue:
                 self.price(market, mark + rng.randint(-mark // 200, mark // 200))
             elif draw < 0.2 and trader.side.account.orders:
                 self.propose(trader, drops=(rng.choice(list(trader.side.account.orders)),))
+            elif draw < 0.3 and market in trader.side.account.positions:
+                self.propose(trader, margins=(Margin(market, rng.randint(-2 * TON, 2 * TON)),))
             else:
                 limit = mark + rng.randint(-mark // 500, mark // 500)
                 self.propose(trader, Wish(market, rng.random() < 0.5, rng.randint(1, 300), limit, leverage=5))

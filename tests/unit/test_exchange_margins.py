@@ -8,11 +8,14 @@ from tests.simulation.world import World
 
 from fairway.channel import proposal
 from fairway.channel.machine import MARKET_KEYS
+from fairway.client.judge import Judge
 from fairway.client.margin import Margin
 from fairway.client.wish import Wish
+from fairway.crypto import keys
 from fairway.errors import IllegalTransition, InvalidMessage
 from fairway.exchange import event, margin_move, margins
 from fairway.exchange.account import Account
+from fairway.exchange.change import Margined
 from fairway.exchange.effect import ProveRecord
 from fairway.exchange.margin_move import least_margin
 from fairway.exchange.switch import Mode
@@ -200,8 +203,6 @@ def proposed(world, who, move, cites=0):
     made = user.replica.propose((), (), [move], now_ms=world.now_ms)
     made = replace(made, cites=cites or made.cites)
     half = user.replica.half_of(made)
-    from fairway.crypto import keys
-
     return event.Proposed(
         at_ms=world.now_ms, channel_id=who, seqno=made.seqno, sent=made.sent,
         conditionals_hash=made.conditionals_hash, cites=made.cites,
@@ -273,6 +274,14 @@ def test_a_service_that_moves_another_margin_than_was_signed_is_caught(monkeypat
         world.propose(ada, margins=[Margin(LINEAR, TON)])
 
 
+def test_a_service_that_invents_a_move_is_caught_whether_or_not_a_position_is_held():
+    world, ada, _ = traded()
+    for market in (LINEAR, INVERSE):
+        judge = Judge(world.users[ada].replica.account, None, 9)
+        with pytest.raises(InvalidMessage, match=r"judge\.margin"):
+            judge.apply(Margined(market, TON, world.now_ms, b""))
+
+
 def test_a_service_that_accepts_a_move_and_does_not_make_it_is_caught(monkeypatch):
     world, ada, _ = traded()
     monkeypatch.setattr("fairway.exchange.proposals.move_margin", lambda *_: None)  # planted
@@ -306,7 +315,5 @@ def test_no_more_margin_is_released_than_there_is():
 def test_an_account_does_not_move_a_margin_it_does_not_have():
     world, ada, _ = traded()
     account: Account = world.engine.accounts[ada]
-    from fairway.exchange.change import Margined
-
     with pytest.raises(IllegalTransition, match=r"account\.margin"):
         account.apply(Margined(INVERSE, TON, 0, b""))

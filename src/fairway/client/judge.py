@@ -158,10 +158,10 @@ class Judge:
     def _margined(self, change: Margined) -> None:
         """The move is the next of those in the half that is cited, and what it takes out is settled."""
         wanted = self._moves.pop(0) if self._moves and self._accepting is None else None
-        if wanted is None or wanted != MarginMove(change.market, change.margin, change.since_ms):
+        held = self._account.positions.get(change.market)
+        if held is None or wanted is None or wanted != MarginMove(change.market, change.margin, change.since_ms):
             raise _lie("judge.margin", "a margin was moved otherwise than its owner signed", market=change.market)
-        less = change.margin < self._account.positions[change.market].position.margin
-        self._check_link(change.txid, closing=less)
+        self._check_link(change.txid, closing=change.margin < held.position.margin)
 
     def _triggered(self, change: Triggered) -> None:
         terms = self._order(change.key).terms

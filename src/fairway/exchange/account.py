@@ -379,8 +379,10 @@ class Account:
             self._link(change.txid)
 
     def _moved(self, move: MarginMove) -> Held:
-        held, contract = self.positions[move.market], self.rules.listing(move.market).contract
-        return Held(*moved(contract, held.position, held.terms, move))
+        held = self.positions.get(move.market)
+        if held is None:
+            raise Rejected("margin.position", "there is no position in this market", market=move.market)
+        return Held(*moved(self.rules.listing(move.market).contract, held.position, held.terms, move))
 
     def _renew(self, market: int, at_ms: int) -> None:
         """From `at_ms` on, no older touch of its liquidation price costs the position its margin."""

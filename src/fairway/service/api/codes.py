@@ -9,6 +9,7 @@ __all__ = ["numeric_code", "status_code"]
 UNKNOWN_OUTCOME, OVERLOADED, BAD_PARAMETER, BAD_SIGNATURE, BAD_SYMBOL = -1006, -1008, -1102, -1022, -1121
 NEW_ORDER_REJECTED, CANCEL_REJECTED, MARGIN, REDUCE_ONLY, NO_SUCH_ORDER = -2010, -2011, -2019, -2022, -2013
 FOK, POST_ONLY, PRICE_BAND, SIZE, TOO_MANY_ORDERS = -5021, -5022, -4131, -4003, -2025
+POSITION_CAP = -2027
 
 CODES = {
     "market.unknown": BAD_SYMBOL,
@@ -19,7 +20,12 @@ CODES = {
     "order.count": TOO_MANY_ORDERS,
     "order.lots": SIZE,
     "order.limit": BAD_PARAMETER,
+    "market.reduce_only": REDUCE_ONLY,
+    "market.stale": REDUCE_ONLY,
     "order.margin": MARGIN,
+    "order.distress": MARGIN,
+    "order.position_cap": POSITION_CAP,
+    "margin.requirement": MARGIN,
     "order.reserve": MARGIN,
     "order.reduce_only": REDUCE_ONLY,
     "order.unknown": NO_SUCH_ORDER,
