@@ -277,7 +277,8 @@ def test_a_service_that_moves_another_margin_than_was_signed_is_caught(monkeypat
 def test_a_service_that_invents_a_move_is_caught_whether_or_not_a_position_is_held():
     world, ada, _ = traded()
     for market in (LINEAR, INVERSE):
-        judge = Judge(world.users[ada].replica.account, None, 9)
+        replica = world.users[ada].replica
+        judge = Judge(replica.account, None, 9, replica.welcome, replica.opened.key_a)
         with pytest.raises(InvalidMessage, match=r"judge\.margin"):
             judge.apply(Margined(market, TON, world.now_ms, b""))
 

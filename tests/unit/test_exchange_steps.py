@@ -7,7 +7,7 @@ from tests.simulation.world import World
 
 from fairway.client.wish import Wish
 from fairway.errors import InvalidMessage
-from fairway.exchange import distress, effect, lawful
+from fairway.exchange import distress, effect, lawful, trading
 from fairway.exchange.change import Forced
 from fairway.exchange.ledger import INSURANCE
 from fairway.exchange.terms import Kind
@@ -131,10 +131,35 @@ def test_an_order_in_distress_leaves_the_margin_with_the_rest(world):
     assert after.is_enough
 
 
+def far_stop(world):
+    """Ada leaves a stop whose limit is far beyond her bankruptcy price; only such bids are there when it wakes."""
+    ada, *_, dan = names(world)
+    bound = bankruptcy_price(contract_of(world), position(world, ada), 0)
+    trigger = MARK * 985 // 1000
+    world.propose(ada, [Wish(MARKET, False, 500, bound - 700, Kind.MARKET, 1, True, trigger)])
+    world.propose(dan, [Wish(MARKET, True, 500, bound - 300, leverage=2)])
+    insured = world.engine.venue.ledger.balances[INSURANCE]
+    world.price(MARKET, DISTRESS)
+    return ada, insured
+
+
+def test_a_stop_that_wakes_in_distress_takes_nothing_beyond_the_bankruptcy_price(world):
+    ada, insured = far_stop(world)
+    assert position(world, ada).lots == 1_000
+    assert world.engine.venue.ledger.balances[INSURANCE] >= insured
+
+
+def test_without_the_bound_a_stop_costs_more_than_its_share(world, monkeypatch):
+    monkeypatch.setattr(trading, "_limit", lambda _account, terms: terms.limit_tick)  # planted
+    ada, _ = far_stop(world)
+    assert position(world, ada).lots < 1_000
+
+
 def test_without_the_rule_a_bad_close_leaves_the_position_worse(world, monkeypatch):
     ada, *_, dan = names(world)
     world.price(MARKET, DISTRESS)
     monkeypatch.setattr(lawful, "_check_distress", lambda *_: None)  # planted
+    monkeypatch.setattr(trading, "_limit", lambda _account, terms: terms.limit_tick)
     before = health_of(world, ada)
     low = bankruptcy_price(contract_of(world), position(world, ada), 0) - 300
     world.propose(dan, [Wish(MARKET, True, 500, low, leverage=2)])

@@ -22,7 +22,7 @@ import msgspec
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected
-from fairway.errors import IllegalTransition
+from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.change import (
     Accepted,
     AnyChange,
@@ -42,11 +42,11 @@ from fairway.exchange.past import Past
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import MarginMove, MarketTerms, OracleRound, OrderTerms
 from fairway.risk.contract import fee, fill_cost
-from fairway.risk.liquidation import liquidation_fee
+from fairway.risk.liquidation import bankruptcy_price, liquidation_fee
 from fairway.risk.margin import is_liquidatable
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import NANO_BOUND, share_down
+from fairway.units import NANO_BOUND, TICK_BOUND, share_down
 
 __all__ = ["Account", "Held", "Outcome"]
 
@@ -155,6 +155,14 @@ class Account:
         if held is None or newest is None:
             return False
         return is_liquidatable(self.rules.listing(market).contract, held.position, newest.mark, newest.funding)
+
+    def bankrupt_at(self, market: int) -> int:
+        """The worst price at which what is held may be closed; no bound where no price costs more than the margin."""
+        position, contract = self.positions[market].position, self.rules.listing(market).contract
+        bound = bankruptcy_price(contract, position, self.rounds[market].funding)
+        if bound is None:
+            return 1 if position.s > 0 else TICK_BOUND - 1
+        return bound
 
     # Changes
 

@@ -20,9 +20,9 @@ from fairway.exchange.trading import fill_against, next_maker, post
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Dodge, Venue
 from fairway.risk.deleverage import Candidate, allocate, score
-from fairway.risk.liquidation import bankruptcy_price, partial_lots
+from fairway.risk.liquidation import partial_lots
 from fairway.risk.position import Position
-from fairway.units import TICK_BOUND, Lot
+from fairway.units import Lot
 
 __all__ = ["drop_orders", "force_out", "liquidate_distressed"]
 
@@ -46,10 +46,10 @@ def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None
     _note_dodge(venue, channel_id, market)
     drop_orders(venue, turn, channel_id, market, "liquidated")
     account, mark = venue.accounts[channel_id], venue.rounds[market].mark
-    _into_book(venue, turn, channel_id, market, _bankruptcy(venue, channel_id, market))
+    _into_book(venue, turn, channel_id, market, account.bankrupt_at(market))
     if not account.is_distressed(market):
         return
-    bound = _bankruptcy(venue, channel_id, market)  # of the rest: steps leave it more margin for each lot
+    bound = account.bankrupt_at(market)  # of the rest: steps leave it more margin for each lot
     if mark <= bound if account.signed_lots(market) > 0 else mark >= bound:
         _deleverage(venue, turn, channel_id, market, bound)
 
@@ -72,7 +72,7 @@ def force_out(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
     match_id, found, shares = venue.next_match(), _opposite(venue, position, market), []
     for key, lots in found.allocate(position.lots):
         name = found.names[key]
-        bound = _bankruptcy(venue, name, market)
+        bound = venue.accounts[name].bankrupt_at(market)
         price = min(mark, bound) if position.s > 0 else max(mark, bound)
         _forced(venue, turn, name, market, match_id, lots, price, "deleverage")
         shares.append(Share(key, lots, price))
@@ -85,16 +85,6 @@ def drop_orders(venue: Venue, turn: Turn, channel_id: bytes, market: int | None,
     for key, order in list(venue.accounts[channel_id].orders.items()):
         if market in {None, order.terms.market} and key in venue.accounts[channel_id].orders:
             drop(venue, turn, channel_id, key, reason)
-
-
-def _bankruptcy(venue: Venue, channel_id: bytes, market: int) -> int:
-    """The worst price at which the position may be closed; no bound where no price costs more than the margin."""
-    position = venue.accounts[channel_id].positions[market].position
-    contract = venue.rules.listing(market).contract
-    bound = bankruptcy_price(contract, position, venue.rounds[market].funding)
-    if bound is None:
-        return 1 if position.s > 0 else TICK_BOUND - 1
-    return bound
 
 
 def _into_book(venue: Venue, turn: Turn, channel_id: bytes, market: int, bound: int) -> None:
@@ -160,7 +150,8 @@ def _opposite(venue: Venue, position: Position, market: int, price: int | None =
     names = [
         name
         for name, other in held.items()
-        if other.s == -position.s and (price is None or (price - _bankruptcy(venue, name, market)) * other.s >= 0)
+        if other.s == -position.s
+        and (price is None or (price - venue.accounts[name].bankrupt_at(market)) * other.s >= 0)
     ]
     candidates = [
         Candidate(

@@ -7,7 +7,7 @@ pushed exactly the changes that the engine applied.
 from __future__ import annotations
 
 from fairway.channel.machine import newest_b
-from fairway.exchange.account import Outcome
+from fairway.exchange.account import Account, Outcome
 from fairway.exchange.change import Decremented, Filled
 from fairway.exchange.closing import close_position
 from fairway.exchange.dropping import drop, expire, reconcile, send_siblings_away
@@ -45,7 +45,7 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         owner_of(channel_id),
         terms.buy,
         lots,
-        terms.limit_tick,
+        _limit(account, terms),
         FORCES[Kind(terms.kind)],
         PREVENTIONS[terms.prevention],
     )
@@ -60,6 +60,17 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         venue.books[terms.market].rest(wish.order_id, wish.owner, buy=terms.buy, lots=left, price=terms.limit_tick)
     else:
         drop(venue, turn, channel_id, key, "unfilled")
+
+
+def _limit(account: Account, terms: OrderTerms) -> int:
+    """The worst price that the order takes: in distress none beyond its position's bankruptcy price, whatever it says.
+
+    A stop that was lawful when it was placed may wake in distress; the insurance does not pay for its slippage.
+    """
+    if not account.is_distressed(terms.market):
+        return terms.limit_tick
+    better = min if terms.buy else max
+    return better(terms.limit_tick, account.bankrupt_at(terms.market))
 
 
 def _has_room(venue: Venue, channel_id: bytes, order: LiveOrder) -> bool:
@@ -135,7 +146,7 @@ def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, wish: Order) ->
     account, lots = venue.accounts[channel_id], wish.lots
     terms = account.orders[key].terms
     while lots and key in account.orders:
-        maker = next_maker(venue, turn, terms.market, buy=terms.buy, limit=terms.limit_tick)
+        maker = next_maker(venue, turn, terms.market, buy=terms.buy, limit=wish.limit)
         if maker is None:
             break
         if maker.owner == wish.owner:
