@@ -8,6 +8,7 @@ from onchain_stage import market, rich, shown
 from test_client_watchtower import receipted, standing
 
 from fairway.chain.purse import Purse
+from fairway.client import lookout
 from fairway.client.lookout import Lookout, losses_of
 from fairway.client.wish import Wish
 from fairway.exchange.reading import is_flat
@@ -87,6 +88,30 @@ async def test_a_tower_answers_an_old_losing_pair_while_its_user_is_away(tmp_pat
         await look_until(answered)
         assert await moved(chain, service, name) <= true_loss
         assert tower.words == [f"channel {name.hex()[:8]}: answered a loss that is none any more"]
+
+
+async def test_a_tower_without_gas_answers_once_it_has_some(tmp_path, monkeypatch):
+    monkeypatch.setattr(lookout, "PAUSE_S", 0.02)
+    async with market(tmp_path) as (chain, service), standing(chain, tmp_path) as tower:
+        people = [await rich(chain, service, name) for name in ("alice", "bob")]
+        async with people[0].at_work([tower.url]) as alice, people[1].at_work() as bob:
+            old, _ = await won_back(chain, service, alice, bob)
+            await receipted(alice)
+            name = alice.onchain.name
+        await tower.core.purse.send(Transfer(service.vault, await tower.core.purse.balance() - TON // 20))
+        await tell(chain, service, old)
+        await look_until(lambda: told(tower, lookout.ATTEMPTS + 1))
+        await chain.fund(tower.core.purse.address, 5 * TON)
+
+        async def answered():
+            return (await losses_of(chain, service.vault, name)).seen
+
+        await look_until(answered)
+
+
+async def told(tower, times):
+    """Whether the tower has complained so often."""
+    return sum("could not" in words for words in tower.words) >= times
 
 
 async def test_a_user_on_line_answers_by_himself_and_a_true_loss_is_left_standing(tmp_path):

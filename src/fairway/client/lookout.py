@@ -82,6 +82,6 @@ class Lookout:
         body = answer_of(name, losses, pledge())
         if body is None or self._sent.get(body.hash, 0) >= ATTEMPTS:
             return
-        self._sent[body.hash] = self._sent.get(body.hash, 0) + 1
         await self._purse.send(Transfer(self._vault, EVIDENCE_VALUE, body))
+        self._sent[body.hash] = self._sent.get(body.hash, 0) + 1
         self._tell(f"channel {name.hex()[:8]}: answered a loss that is none any more")

@@ -98,20 +98,21 @@ class Losses:
 
     async def _look(self) -> None:
         waiting = await self._waiting()
-        for lost in self._losers() if waiting else ():
+        for channel_id in self._losers() if waiting else ():
             if waiting <= 0:
                 return
-            waiting -= await self._pursue(lost)
+            lost = self.lost(channel_id)
+            waiting -= await self._pursue(lost) if lost is not None else 0
 
     async def _waiting(self) -> int:
         """What winners, and lenders behind them, wait for."""
         books, pool = await self._get("get_books"), await self._get("get_pool")
         return sum(nano for _, nano in (*read_books(books).claims, *read_pool(pool).exits))
 
-    def _losers(self) -> list[Lost]:
-        """Pairs worth showing, the greatest loss first."""
-        found = [lost for channel_id in self._engine.channels if (lost := self.lost(channel_id)) is not None]
-        return sorted(found, key=lambda lost: lost.nano, reverse=True)
+    def _losers(self) -> list[bytes]:
+        """Who has lost what is worth showing, the greatest loss first; what he has open is not looked at here."""
+        lost = {name: account.due - account.earned for name, account in self._engine.accounts.items()}
+        return sorted((name for name, nano in lost.items() if nano >= WORTH), key=lambda name: -lost[name])
 
     def lost(self, channel_id: bytes) -> Lost | None:
         """What is agreed to be lost in an open channel in which nothing is open and nothing has happened since."""
@@ -145,8 +146,8 @@ class Losses:
 
     async def _say(self, body: Cell) -> None:
         if self._sent.get(body.hash, 0) < ATTEMPTS:
-            self._sent[body.hash] = self._sent.get(body.hash, 0) + 1
             await self._tell(body)
+            self._sent[body.hash] = self._sent.get(body.hash, 0) + 1
 
     async def _get(self, method: str, *arguments: int) -> tuple[object, ...]:
         return await self._chain.run_get(self._engine.rules.vault, method, arguments)
