@@ -15,7 +15,7 @@ from fairway.channel.machine import newest_b
 from fairway.channel.state import Body, Half
 from fairway.client.margin import Margin
 from fairway.client.replica import Replica
-from fairway.client.wish import Wish
+from fairway.client.wish import Permit, Wish
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event, wire
@@ -196,13 +196,15 @@ class World:
         wishes: list[Wish] = [],  # noqa: B006
         drops: list[int] = [],  # noqa: B006
         margins: list[Margin] = [],  # noqa: B006
+        permits: list[Permit] = [],  # noqa: B006
     ) -> None:
         user = self.users[channel_id]
         replica = user.replica
         key = replica.account.next_key
         terms = [wish.terms(replica.rules, channel_id, key + place) for place, wish in enumerate(wishes)]
         moves = [margin.move(replica.account) for margin in margins]
-        proposed = replica.propose(terms, drops, moves, now_ms=self.now_ms)
+        granted = [permit.terms(replica.account, key + place) for place, permit in enumerate(permits, len(terms))]
+        proposed = replica.propose(terms, drops, moves, granted, now_ms=self.now_ms)
         signature = keys.sign(user.seed, replica.half_of(proposed).digest())
         replica.apply(proposed)
         self.put(
@@ -217,6 +219,7 @@ class World:
                 orders=terms,
                 drops=drops,
                 moves=moves,
+                mandates=granted,
             )
         )
 

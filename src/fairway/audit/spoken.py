@@ -217,8 +217,11 @@ class _Listener:
         if journaled is None:
             return  # it never arrived
         seq, event = journaled
-        theirs = event.sent, event.conditionals_hash, event.cites, event.orders, event.drops, event.moves
-        if theirs != (said.sent, said.conditionals_hash, said.cites, said.orders, said.drops, said.moves):
+        theirs, mine = (
+            (each.sent, each.conditionals_hash, each.cites, each.orders, each.drops, each.moves, each.mandates)
+            for each in (event, said)
+        )
+        if theirs != mine:
             raise Lie(seq, "audit.proposal", f"half {said.seqno} of the user is another one in {self._where}")
         self.of_user += 1
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fairway.client.margin import Margin
-from fairway.client.wish import Wish
+from fairway.client.wish import Permit, Wish
 from fairway.errors import FairwayError, Rejected
 
 __all__ = ["Ask", "Asks", "Batch"]
@@ -24,9 +24,9 @@ OVERTAKEN = frozenset(
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """Orders, cancels and margins that stand or fall together, and who waits for the keys of the orders."""
+    """Orders, cancels and margins that stand or fall together, and who waits for the keys."""
 
-    wishes: Sequence[Wish]
+    wishes: Sequence[Wish | Permit]
     drops: Sequence[int]
     answer: asyncio.Future[list[int]]
     margins: Sequence[Margin] = ()
@@ -45,7 +45,7 @@ class Batch:
     asks: Sequence[Ask] = ()
 
     @property
-    def wishes(self) -> list[Wish]:
+    def wishes(self) -> list[Wish | Permit]:
         """All orders wished for."""
         return [wish for ask in self.asks for wish in ask.wishes]
 
@@ -68,11 +68,15 @@ class Asks:
         self._under_way = Batch()
 
     def ask(
-        self, wishes: Sequence[Wish], drops: Sequence[int], margins: Sequence[Margin] = ()
+        self, wishes: Sequence[Wish | Permit], drops: Sequence[int], margins: Sequence[Margin] = ()
     ) -> asyncio.Future[list[int]]:
-        """Put one more in line; the answer is the keys of its orders, or a `Rejected`."""
+        """Put one more in line; the answer is the keys of its orders and mandates, or a `Rejected`.
+
+        Mandates stand behind all orders of a half, so what asks for one goes alone.
+        """
         answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-        self._line.append(Ask(wishes, drops, answer, margins))
+        goes_alone = any(isinstance(wish, Permit) for wish in wishes)
+        self._line.append(Ask(wishes, drops, answer, margins, attempts=int(goes_alone)))
         return answer
 
     def take(self, check: Callable[[Batch], None]) -> Batch:

@@ -8,7 +8,7 @@ trigger or a forced close stands on a signed round, that a resting order is char
 from __future__ import annotations
 
 from fairway.crypto import keys
-from fairway.errors import InvalidMessage
+from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.alarms import price_of
 from fairway.exchange.change import (
@@ -18,12 +18,16 @@ from fairway.exchange.change import (
     Dropped,
     Filled,
     Forced,
+    Mandated,
     Margined,
+    Revoked,
     Swept,
     Triggered,
 )
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import is_mandated, order_digest, revoke_digest
 from fairway.exchange.past import STATUSES
+from fairway.exchange.permits import check_order_under, mandate_in
 from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.sweeps import sweep_digest
 from fairway.exchange.terms import Kind, MarginMove, OracleRound, OrderTerms, Receipt, Source
@@ -77,7 +81,7 @@ class Judge:
         self._bounds: dict[int, int | None] = {}
         self.receipts: list[Receipt] = []
 
-    def apply(self, change: AnyChange) -> None:
+    def apply(self, change: AnyChange) -> None:  # noqa: C901 - the table of changes
         """Check `change` against what was signed, then apply it."""
         match change:
             case Accepted():
@@ -88,6 +92,10 @@ class Judge:
                 self._triggered(change)
             case Margined():
                 self._margined(change)
+            case Mandated():
+                self._mandated(change)
+            case Revoked():
+                self._revoked(change)
             case Filled():
                 self._filled(change)
                 return
@@ -102,7 +110,7 @@ class Judge:
 
     def close(self) -> None:
         """All was said: the orders accepted with the half, and every cancel in it carried out."""
-        if self._accepting and (self._accepting.orders or self._accepting.drops):
+        if self._accepting and (self._accepting.orders or self._accepting.drops or self._accepting.mandates):
             raise _lie("judge.orders", "a half is cited whose orders were not accepted", seqno=self._accepting.seqno)
         if self._moves:
             raise _lie(
@@ -127,7 +135,11 @@ class Judge:
 
     def _accepted(self, change: Accepted) -> None:
         proposed, self._accepting = self._accepting, None
-        if proposed is None or change.seqno != proposed.seqno or change.orders != proposed.orders:
+        if proposed is None or (change.seqno, change.orders, change.mandates) != (
+            proposed.seqno,
+            proposed.orders,
+            proposed.mandates,
+        ):
             raise _lie("judge.orders", "orders were accepted that were not proposed", seqno=change.seqno)
         held = self._account.positions
         if not all(market in held and held[market].terms.since_ms <= change.at_ms for market in change.renewed):
@@ -140,6 +152,7 @@ class Judge:
         is_true = {
             "cancelled": change.key in self._cancelled,
             "amended": change.key in self._cancelled,
+            "mandate": is_mandated(change.key),
             "swept": terms.market in self._swept,
             "expired": terms.expires_ms != 0,
             "sibling": any(terms.group and begun.group == terms.group for begun in self._begun),
@@ -149,6 +162,30 @@ class Judge:
         }
         if change.reason not in STATUSES or not is_true.get(change.reason, True):
             raise _lie("judge.cancel", "an order went for a reason that cannot be", key=change.key)
+
+    def _mandated(self, change: Mandated) -> None:
+        """An order of a sub-key is signed by it, and within what its owner has signed."""
+        try:
+            check_order_under(self._account, change.mandate, change.order, change.at_ms)
+        except Rejected as refusal:
+            raise _lie("judge.mandate", f"a sub-key's order was taken: {refusal.message}", key=change.mandate) from None
+        given = mandate_in(self._account, change.mandate).terms
+        self._check_word(given.sub_key, order_digest(change.mandate, change.order), change.signature)
+        self._fresh.add(change.order.key)
+
+    def _revoked(self, change: Revoked) -> None:
+        if change.mandate not in self._account.mandates:
+            raise _lie("judge.mandate", "a mandate was taken back that there is not", key=change.mandate)
+        digest = revoke_digest(self._account.channel_id, change.mandate)
+        self._check_word(self._key_a, digest, change.signature)
+
+    @staticmethod
+    def _check_word(key: bytes, digest: bytes, signature: bytes) -> None:
+        """Whose word the service says that it has, it has: a half under its own signature says so."""
+        try:
+            keys.verify(key, digest, signature)
+        except InvalidMessage:
+            raise _lie("judge.word", "the service acts on a word that was not given") from None
 
     def _sweep(self, change: Swept) -> None:
         words = self._welcome.network, self._account.channel_id, change.nonce, change.market, change.after_ms

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from fairway.channel import codec, machine
-from fairway.channel.conditionals import Conditional, Conditionals
+from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import Channel
 from fairway.channel.phase import Move
 from fairway.channel.state import NO_CONDITIONALS, UNSIGNED, Body, Half, SignedHalf
@@ -24,9 +24,10 @@ from fairway.crypto import keys
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
-from fairway.exchange.conditions import order_conditional
+from fairway.exchange.change import Mandated
 from fairway.exchange.lawful import check_orders
-from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import MandateTerms
+from fairway.exchange.permits import check_granted, promises
 from fairway.exchange.pricing import check_round, verify_round
 from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
@@ -139,18 +140,20 @@ class Replica:
         orders: Sequence[OrderTerms] = (),
         drops: Sequence[int] = (),
         moves: Sequence[MarginMove] = (),
+        mandates: Sequence[MandateTerms] = (),
         *,
         now_ms: int,
     ) -> wire.Propose:
-        """The user's next half with `orders` added, `drops` taken out and margins moved, still to be signed.
+        """The user's next half: orders and mandates added, `drops` taken out, margins moved, still to be signed.
 
         Changes nothing.
 
         Errors: `Rejected` for whatever the service would have to refuse.
         """
-        check_orders(self.account, list(orders), list(drops), now_ms, moves)
-        implied = self.account.implied(orders, moves)
-        half = machine.propose(self.channel, self._adds(orders), drops, implied).half
+        check_orders(self.account, list(orders), list(drops), now_ms, moves, mandates)
+        check_granted(self.account, mandates, now_ms)
+        implied = self.account.implied([*orders, *mandates], moves)
+        half = machine.propose(self.channel, promises(self.rules, orders, mandates), drops, implied).half
         return wire.Propose(
             self.opened.channel_id,
             half.seqno,
@@ -161,6 +164,7 @@ class Replica:
             list(orders),
             list(drops),
             list(moves),
+            list(mandates),
         )
 
     def expectation(self) -> wire.Propose:
@@ -177,11 +181,6 @@ class Replica:
         """The half that `proposed` stands for; the half of the service it cites must still be open."""
         body = Body(proposed.seqno, proposed.sent, proposed.conditionals_hash)
         return Half(self.channel.channel_id, body, self.channel.window[proposed.cites].b)
-
-    def _adds(self, orders: Iterable[OrderTerms]) -> list[tuple[int, Conditional]]:
-        """What the user's half gains by `orders`: each as a conditional under its key."""
-        live = [LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms)) for terms in orders]
-        return [(order.terms.key, order_conditional(order, 0, self.rules.codes.order)[0]) for order in live]
 
     def close_statement(self, closing: wire.Close) -> codec.Close:
         """What both sides sign to close."""
@@ -263,6 +262,8 @@ class Replica:
         judge = Judge(self.account, accepting, pushed.seqno, self.welcome, self.opened.key_a)
         for change in pushed.changes:
             judge.apply(change)
+            if isinstance(change, Mandated):
+                self.placed[change.order.digest()] = change.order
         judge.close()
         self._check_receipts(judge.receipts, pushed.receipts)
         promised = Conditionals() if pushed.seqno == 1 else self.account.promised()
@@ -288,8 +289,8 @@ class Replica:
         proposed = self.pending
         if proposed is None or cites != proposed.seqno:
             return None
-        half, adds = self.half_of(proposed), self._adds(proposed.orders)
-        implied = self.account.implied(proposed.orders, proposed.moves)
+        half, adds = self.half_of(proposed), promises(self.rules, proposed.orders, proposed.mandates)
+        implied = self.account.implied([*proposed.orders, *proposed.mandates], proposed.moves)
         accepted = machine.check_proposal(
             self.channel, half, UNSIGNED, adds, proposed.drops, implied=implied, verify=_verified
         )

@@ -31,7 +31,7 @@ from fairway.client.keystore import Keystore
 from fairway.client.margin import Margin
 from fairway.client.side import Said, Side
 from fairway.client.store import Store
-from fairway.client.wish import Wish, amended
+from fairway.client.wish import Permit, Wish, amended
 from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
@@ -243,6 +243,15 @@ class Session:
         """Put as much margin on a position as `leverage` asks for at the newest mark. Errors: as `move_margin`."""
         await self._ask((), (), [Margin(market, leverage=leverage)])
 
+    async def grant(self, permit: Permit) -> int:
+        """Let the holder of a sub-key trade; the mandate's key, once the service has accepted it."""
+        (key,) = await self._ask([permit], ())
+        return key
+
+    async def revoke(self, mandate: int) -> None:
+        """Take a mandate back, with all its live orders; returns once the service's half says so."""
+        await self._request(self.side.revoke(mandate), lambda: mandate not in self.account.mandates)
+
     async def countersign(self) -> None:
         """Sign that the service's newest half is true."""
         await self._ask((), ())
@@ -274,7 +283,9 @@ class Session:
         self._asks.end(OVER)
         return pair
 
-    async def _ask(self, wishes: Sequence[Wish], drops: Sequence[int], margins: Sequence[Margin] = ()) -> list[int]:
+    async def _ask(
+        self, wishes: Sequence[Wish | Permit], drops: Sequence[int], margins: Sequence[Margin] = ()
+    ) -> list[int]:
         if reason := self._ended or (OVER if self.side.is_over else None):
             raise reason
         answer = self._asks.ask(wishes, drops, margins)
@@ -441,7 +452,7 @@ class Session:
         if isinstance(reply, wire.Refused):
             self._asks.refuse(Rejected(reply.code, reply.message))
         elif pending is not None and side.replica.pending is None:
-            self._asks.accept([terms.key for terms in pending.orders])
+            self._asks.accept([each.key for each in pending.orders] + [each.key for each in pending.mandates])
         if not isinstance(reply, wire.Granted | wire.Yours):
             self._notify(reply)
 

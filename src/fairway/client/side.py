@@ -24,15 +24,18 @@ from fairway.client.margin import Margin
 from fairway.client.replica import Entry, Leave, Replica
 from fairway.client.store import Evidence, Store
 from fairway.client.watchtower_wire import RECEIPTS, Handed, Watched, deposit_of, seal
-from fairway.client.wish import Wish
+from fairway.client.wish import Permit, Wish
 from fairway.crypto.keys import Signer, verify
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
 from fairway.exchange.claims import Exit, Paper
+from fairway.exchange.mandate import MandateTerms, revoke_digest
+from fairway.exchange.permits import mandate_in
 from fairway.exchange.reading import read_expected
 from fairway.exchange.site import channel_setup, consent_digest
 from fairway.exchange.sweeps import sweep_digest
+from fairway.exchange.terms import OrderTerms
 from fairway.ton.address import Address
 from fairway.ton.cells import to_boc
 from fairway.ton.contracts import ChannelSetup
@@ -100,7 +103,7 @@ class Side:
 
     def check(
         self,
-        wishes: Sequence[Wish] = (),
+        wishes: Sequence[Wish | Permit] = (),
         drops: Sequence[int] = (),
         margins: Sequence[Margin] = (),
         *,
@@ -114,7 +117,7 @@ class Side:
 
     def propose(
         self,
-        wishes: Sequence[Wish] = (),
+        wishes: Sequence[Wish | Permit] = (),
         drops: Sequence[int] = (),
         margins: Sequence[Margin] = (),
         *,
@@ -130,15 +133,17 @@ class Side:
         return self._write(self._judged(wishes, drops, margins, now_ms))
 
     def _judged(
-        self, wishes: Sequence[Wish], drops: Sequence[int], margins: Sequence[Margin], now_ms: int
+        self, wishes: Sequence[Wish | Permit], drops: Sequence[int], margins: Sequence[Margin], now_ms: int
     ) -> wire.Propose:
         account = self.account
-        orders = [
-            wish.terms(account.rules, self.channel_id, key, account.rounds.get(wish.market))
-            for key, wish in enumerate(wishes, account.next_key)
-        ]
+        orders, mandates = list[OrderTerms](), list[MandateTerms]()
+        for key, wish in enumerate(sorted(wishes, key=lambda wish: isinstance(wish, Permit)), account.next_key):
+            if isinstance(wish, Permit):
+                mandates.append(wish.terms(account, key, mandates))
+            else:
+                orders.append(wish.terms(account.rules, self.channel_id, key, account.rounds.get(wish.market)))
         moves = [margin.move(account) for margin in margins]
-        return self.replica.propose(orders, drops, moves, now_ms=now_ms)
+        return self.replica.propose(orders, drops, moves, mandates, now_ms=now_ms)
 
     def repeated(self) -> wire.Propose | None:
         """The unanswered half once more, the same bytes; nothing where there is none."""
@@ -149,6 +154,11 @@ class Side:
         """The word that all orders in `market` (0: in all) go after a time, signed; it changes nothing here."""
         digest = sweep_digest(self.replica.rules.network, self.channel_id, nonce, market, after_ms)
         return wire.Sweep(self.channel_id, nonce, market, after_ms, self._signer.sign(digest))
+
+    def revoke(self, mandate: int) -> wire.Revoke:
+        """The word that the mandate under `mandate` is over, signed. Errors: `Rejected` (`mandate.unknown`)."""
+        mandate_in(self.account, mandate)
+        return wire.Revoke(self.channel_id, mandate, self._signer.sign(revoke_digest(self.channel_id, mandate)))
 
     def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.Close:
         """A cooperative close where both stand now, written, then signed; a second call repeats it.
@@ -255,7 +265,7 @@ class Side:
         window = replica.channel.window.items()
         newer = [each.b.digest() for seqno, each in window if each.b and seqno > cosigned.b.half.seqno]
         held = Holding(signed, cosigned.b, cosigned.promised)
-        shown = replica.receipts[-RECEIPTS:], list(replica.placed.values())
+        shown = replica.receipts[-RECEIPTS:], list(replica.placed.values())[-RECEIPTS:]
         return seal(deposit_of(replica.welcome, replica.opened, held, newer, replica.newest_b, *shown), self._signer)
 
     def keep_receipt(self, receipt: Watched) -> None:
@@ -361,6 +371,7 @@ class Side:
             shown.orders,
             shown.drops,
             shown.moves,
+            shown.mandates,
         )
         if shown.seqno <= replica.channel.a_consumed or proposed == replica.pending:
             return False

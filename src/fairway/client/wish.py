@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fairway.errors import Rejected
+from fairway.exchange.account import Account
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import SLOTS, MandateTerms
 from fairway.exchange.order_types import OrderType, TimeInForce, form_of
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import Kind, OracleRound, OrderTerms, Source
 from fairway.market.order import Prevention
 from fairway.risk.contract import Payoff
 
-__all__ = ["Wish", "amended"]
+__all__ = ["Permit", "Wish", "amended"]
 
 PREVENTIONS = tuple(Prevention)
 
@@ -88,6 +91,40 @@ class Wish:
             self.strict,
             self.closes,
             self.client_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A mandate wished for: what the holder of `sub_key` may order in `market`, until `expires_ms`.
+
+    `reserve` nano is the most that it may cost; no order and no position has more than `max_lots`.
+    """
+
+    sub_key: bytes
+    market: int
+    reserve: int
+    max_lots: int
+    leverage: int
+    expires_ms: int
+
+    def terms(self, account: Account, key: int, beside: Sequence[MandateTerms] = ()) -> MandateTerms:
+        """The mandate under `key`, in the first free slot. Errors: `Rejected` (`mandate.slot`)."""
+        taken = {mandate.terms.slot for mandate in account.mandates.values()} | {terms.slot for terms in beside}
+        slot = next((slot for slot in range(SLOTS) if slot not in taken), None)
+        if slot is None:
+            raise Rejected("mandate.slot", "there are as many mandates as there may be", most=SLOTS)
+        return MandateTerms(
+            account.channel_id,
+            key,
+            slot,
+            self.sub_key,
+            self.market,
+            self.reserve,
+            self.max_lots,
+            account.rules.listing(self.market).contract.taker_fee,
+            self.leverage,
+            self.expires_ms,
         )
 
 

@@ -4,10 +4,11 @@ The engine and the user's session run this same code, each on its own copy; that
 every half the service signs. Money here is the channel's own view:
 
     balance   = deposit − withdrawn + earned − due                  (what he would withdraw, were nothing open)
-    available = balance − posted − reserved − fine         (what a new order may reserve)
+    available = balance − posted − reserved − spared − fine    (what a new order may reserve)
 
 `earned` is what B's half must say it has sent, `due` what A's half must say; both only grow. `posted` is the margin of
-positions, `reserved` the rest of the reserves of live orders. A change that breaks the account's own arithmetic raises
+positions, `reserved` the rest of the reserves of live orders,
+`spared` what is left to mandates. A change that breaks the account's own arithmetic raises
 `IllegalTransition` in the engine's hands and is evidence in the user's.
 """
 
@@ -30,13 +31,16 @@ from fairway.exchange.change import (
     Dropped,
     Filled,
     Forced,
+    Mandated,
     Margined,
+    Revoked,
     Swept,
     Triggered,
 )
 from fairway.exchange.conditions import chain_conditional, market_conditional, order_conditional
 from fairway.exchange.links import Links
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate_conditional, number_of, slot_of
 from fairway.exchange.margin_move import moved, touch_tick
 from fairway.exchange.past import Past
 from fairway.exchange.rules import Rules
@@ -94,6 +98,7 @@ class Account:
     positions: dict[int, Held] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
     past: Past = field(default_factory=Past)
+    mandates: dict[int, Mandate] = field(default_factory=dict)
     a_conditionals: Conditionals = field(default_factory=Conditionals)
     b_conditionals: Conditionals = field(default_factory=Conditionals)
 
@@ -112,7 +117,12 @@ class Account:
     @property
     def available(self) -> int:
         """What a new order may reserve."""
-        return self.balance - self.posted - self.reserved - self.rules.fine
+        return self.balance - self.posted - self.reserved - self.spared - self.rules.fine
+
+    @property
+    def spared(self) -> int:
+        """What mandates may still reserve."""
+        return sum(mandate.left for mandate in self.mandates.values())
 
     def signed_lots(self, market: int) -> int:
         """The lots held in `market`: positive long, negative short."""
@@ -128,14 +138,24 @@ class Account:
         root = self.a_conditionals.root_hash()
         return self.b_conditionals.add(CHAIN_KEY, chain_conditional(self.head, self.due, root, self.rules.codes.chain))
 
-    def implied(self, orders: Iterable[OrderTerms], moves: Iterable[MarginMove]) -> list[tuple[int, Conditional]]:
-        """What A's half has beside `orders`: conditionals of markets that are new in it, or whose margin `moves`."""
+    def mandate_of(self, key: int) -> Mandate | None:
+        """The live mandate under which the order `key` was placed."""
+        found = (each for each in self.mandates.values() if is_mandated(key) and each.terms.slot == slot_of(key))
+        return next(found, None)
+
+    def implied(
+        self, orders: Iterable[OrderTerms | MandateTerms], moves: Iterable[MarginMove]
+    ) -> list[tuple[int, Conditional]]:
+        """What A's half has beside `orders`: conditionals of markets that are new in it, or whose margin `moves`.
+
+        A mandate needs its market as an order does.
+        """
         moved_terms = [self._moved(move).terms for move in moves]
         return self.new_markets(orders) + [
             (MARKET_KEYS + terms.market, market_conditional(terms, self.rules.codes.market)[0]) for terms in moved_terms
         ]
 
-    def new_markets(self, orders: Iterable[OrderTerms]) -> list[tuple[int, Conditional]]:
+    def new_markets(self, orders: Iterable[OrderTerms | MandateTerms]) -> list[tuple[int, Conditional]]:
         """What A's half gains beside `orders`: the conditionals of markets in which he has none yet."""
         keys = {MARKET_KEYS + terms.market: terms.market for terms in orders}
         return [
@@ -166,7 +186,7 @@ class Account:
 
     # Changes
 
-    def apply(self, change: AnyChange) -> Outcome | None:
+    def apply(self, change: AnyChange) -> Outcome | None:  # noqa: C901 - the table of changes
         """Move the account by one change; the outcome of a fill or forced close, else nothing."""
         match change:
             case Accepted():
@@ -185,6 +205,11 @@ class Account:
                 return self._force(change)
             case Margined():
                 self._move_margin(change)
+            case Mandated():
+                self._order_under(change)
+            case Revoked():
+                del self.mandates[change.mandate]
+                self.a_conditionals = self.a_conditionals.drop(change.mandate)
         return None
 
     def _order(self, key: int) -> LiveOrder:
@@ -196,16 +221,32 @@ class Account:
     def _accept(self, change: Accepted) -> None:
         for market in change.renewed:
             self._renew(market, change.at_ms)
-        self.a_conditionals = self.a_conditionals.update(self.new_markets(change.orders), ())
+        implied = self.new_markets([*change.orders, *change.mandates])
+        self.a_conditionals = self.a_conditionals.update(implied, ())
         for terms in change.orders:
-            order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
-            self.orders[terms.key] = order
-            self.links.add(terms)
-            self.past.begin(order)
-            self._arm_by(terms.parent)
+            self._begin(terms)
             self.next_key = terms.key + 1
-            self.reserved += order.reserved
-            self._carry_order(order)
+        for granted in change.mandates:
+            self.mandates[granted.key] = mandate = Mandate(granted, granted.reserve)
+            self.next_key = granted.key + 1
+            self.a_conditionals = self.a_conditionals.add(
+                granted.key, mandate_conditional(mandate, self.rules.codes.order)
+            )
+
+    def _begin(self, terms: OrderTerms) -> LiveOrder:
+        self.orders[terms.key] = order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
+        self.links.add(terms)
+        self.past.begin(order)
+        self._arm_by(terms.parent)
+        self.reserved += order.reserved
+        self._carry_order(order)
+        return order
+
+    def _order_under(self, change: Mandated) -> None:
+        """An order of a sub-key: what it reserves comes out of the mandate, and its number is used."""
+        mandate = self.mandates[change.mandate]
+        order, used = self._begin(change.order), mandate.used.using(number_of(change.order.key))
+        self._carry_mandate(mandate._replace(left=mandate.left - order.reserved, used=used))
 
     def _trigger(self, key: int) -> None:
         order = self._order(key)
@@ -232,10 +273,11 @@ class Account:
         self.reserved -= order.reserved
         self.a_conditionals = self.a_conditionals.drop(key)
         self.b_conditionals = self.b_conditionals.drop(key)
+        self._give_back(order, order.reserved)
 
     def _fill(self, change: Filled) -> Outcome:
         order = self._order(change.key)
-        terms = order.terms
+        terms, bound = order.terms, self._bound
         worse = change.price > terms.limit_tick if terms.buy else change.price < terms.limit_tick
         if worse or not 0 < change.lots <= order.left:
             raise IllegalTransition("account.fill", "a fill beyond the order's limit or size", key=change.key)
@@ -254,7 +296,13 @@ class Account:
         base = s * self.rounds[terms.market].funding * change.lots
         outcome = Outcome(charged, "fee", cost, base, closure, added, self._beyond(closure))
         self._progress(order, change.lots, outcome)
+        self._give_back(order, bound - self._bound)
         return outcome
+
+    @property
+    def _bound(self) -> int:
+        """What the user has sent and promised, but to mandates."""
+        return self.due + self.posted + self.reserved
 
     def _fee(self, order: LiveOrder, change: Filled, closure: Closure | None) -> int:
         """The fee of a fill, within what was reserved for it; where it closes what is held, within what it frees."""
@@ -367,6 +415,26 @@ class Account:
         a, b = order_conditional(order, self.rules.cap(order.reserved), self.rules.codes.order)
         self.a_conditionals = self.a_conditionals.add(key, a)
         self.b_conditionals = self.b_conditionals.add(key, b)
+
+    def _carry_mandate(self, mandate: Mandate) -> None:
+        key, promise = mandate.terms.key, mandate_conditional(mandate, self.rules.codes.order)
+        self.mandates[key] = mandate
+        self.a_conditionals = self.a_conditionals.replace(key, promise)
+
+    def _give_back(self, order: LiveOrder, freed: int) -> None:
+        """What an order under a mandate binds no more may be ordered with again.
+
+        But through one mandate no more is at stake at once than its reserve: its live orders, and what is held.
+        """
+        mandate = self.mandate_of(order.terms.key)
+        if mandate is None:
+            return
+        held, slot = self.positions.get(mandate.terms.market), mandate.terms.slot
+        live = sum(each.reserved for key, each in self.orders.items() if is_mandated(key) and slot_of(key) == slot)
+        most = mandate.terms.reserve - live - (held.position.margin if held is not None else 0)
+        left = max(mandate.left, min(mandate.left + freed, most))
+        if left != mandate.left:
+            self._carry_mandate(mandate._replace(left=left))
 
     def _carry_position(self, market: int, position: Position | None, at_ms: int) -> None:
         self.positions.pop(market, None)

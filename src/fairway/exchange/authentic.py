@@ -10,14 +10,19 @@ from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.event import (
     AnyEvent,
     CloseProposed,
+    Mandated,
     Opened,
     Outrun,
     Priced,
     Proposed,
+    Revoked,
     SweepSigned,
     Switched,
+    Withdrawn,
 )
 from fairway.exchange.lifecycle import first_half
+from fairway.exchange.mandate import cancel_digest, order_digest, revoke_digest
+from fairway.exchange.permits import mandate_in
 from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.proposals import half_of
 from fairway.exchange.sweeps import sweep_digest
@@ -50,6 +55,8 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
         case Proposed():
             channel = venue.channel(event.channel_id)
             keys.verify(channel.key_a, half_of(channel, event).digest(), event.signature)
+        case Mandated() | Withdrawn() | Revoked():
+            _under_mandate(venue, event)
         case Priced():
             founded = venue.founded
             signed = round_of(founded.network, event)
@@ -67,6 +74,19 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
             _switched(venue, event)
         case _:
             pass
+
+
+def _under_mandate(venue: Venue, event: Mandated | Withdrawn | Revoked) -> None:
+    """The sub-key orders and cancels; its owner takes the mandate back."""
+    sub_key = mandate_in(venue.account(event.channel_id), event.mandate).terms.sub_key
+    match event:
+        case Mandated():
+            keys.verify(sub_key, order_digest(event.mandate, event.order), event.signature)
+        case Withdrawn():
+            keys.verify(sub_key, cancel_digest(event.channel_id, event.mandate, event.keys), event.signature)
+        case Revoked():
+            digest = revoke_digest(event.channel_id, event.mandate)
+            keys.verify(venue.channel(event.channel_id).key_a, digest, event.signature)
 
 
 def _outrun(venue: Venue, event: Outrun) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from fairway.exchange.event import Priced
+from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.terms import OrderTerms
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "Dropped",
     "Filled",
     "Forced",
+    "Mandated",
     "Margined",
+    "Revoked",
     "Swept",
     "Triggered",
 ]
@@ -31,7 +34,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Accepted(Change, frozen=True, tag="accepted"):
-    """The service accepted the user's half `seqno` with these orders added.
+    """The service accepted the user's half `seqno` with these orders and mandates added.
 
     In the markets `renewed` a round had touched the liquidation price of a position that stands nevertheless: from
     `at_ms` on that touch claims nothing.
@@ -41,6 +44,7 @@ class Accepted(Change, frozen=True, tag="accepted"):
     orders: list[OrderTerms]
     at_ms: int = 0
     renewed: list[int] = []
+    mandates: list[MandateTerms] = []
 
 
 class Dropped(Change, frozen=True, tag="dropped"):
@@ -119,4 +123,20 @@ class Margined(Change, frozen=True, tag="margined"):
     txid: bytes
 
 
-AnyChange = Accepted | Decremented | Dropped | Triggered | Filled | Forced | Margined | Swept
+class Mandated(Change, frozen=True, tag="mandated"):
+    """The sub-key of the mandate under `mandate` placed `order`, at `at_ms`, under its `signature`."""
+
+    mandate: int
+    order: OrderTerms
+    signature: bytes
+    at_ms: int
+
+
+class Revoked(Change, frozen=True, tag="revoked"):
+    """The owner took the mandate under this key back, under his `signature`; its orders were dropped before."""
+
+    mandate: int
+    signature: bytes
+
+
+AnyChange = Accepted | Decremented | Dropped | Triggered | Filled | Forced | Mandated | Margined | Revoked | Swept

@@ -34,7 +34,7 @@ def drop(venue: Venue, turn: Turn, channel_id: bytes, key: int, reason: str) -> 
     venue.alarms.remove(order_id, order.terms)
     change = Dropped(key, reason)
     venue.change(channel_id, change)
-    del venue.carriers[channel_id, key]
+    venue.carriers.pop((channel_id, key), None)
     turn.note(channel_id, change)
     if not order.lots:
         for child in account.links.children(key):

@@ -32,17 +32,21 @@ from fairway.exchange.event import (
     Funded,
     Left,
     Lent,
+    Mandated,
     Opened,
     Outrun,
     Priced,
     Proposed,
     Proved,
     RateSet,
+    Revoked,
     Slashed,
     SweepSigned,
     Switched,
+    Withdrawn,
 )
 from fairway.exchange.ledger import HOUSE
+from fairway.exchange.mandating import order_under, revoke, withdraw
 from fairway.exchange.pricing import price
 from fairway.exchange.proposals import propose
 from fairway.exchange.turn import Turn
@@ -134,6 +138,12 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
     match event:
         case Proposed():
             propose(venue, turn, event)
+        case Mandated():
+            order_under(venue, turn, event)
+        case Withdrawn():
+            withdraw(venue, turn, event)
+        case Revoked():
+            revoke(venue, turn, event)
         case Priced():
             price(venue, turn, event)
         case Opened():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from fairway.exchange.listing import Listing
+from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.terms import MarginMove, OrderTerms
 
 __all__ = [
@@ -24,15 +25,18 @@ __all__ = [
     "Funded",
     "Left",
     "Lent",
+    "Mandated",
     "Opened",
     "Outrun",
     "Priced",
     "Proposed",
     "Proved",
     "RateSet",
+    "Revoked",
     "Slashed",
     "SweepSigned",
     "Switched",
+    "Withdrawn",
     "decode",
     "encode",
 ]
@@ -94,8 +98,8 @@ class Funded(Event, frozen=True, tag="funded"):
 class Proposed(Event, frozen=True, tag="proposed"):
     """A user signed his half number `seqno`, citing half `cites` of the service.
 
-    `orders` are added under their own keys, `drops` taken out, positions have the margins of `moves`; with none of them
-    it is a bare countersignature.
+    `orders` and `mandates` are added under their own keys, `drops` taken out, positions have the margins of `moves`;
+    with none of them it is a bare countersignature.
     """
 
     channel_id: bytes
@@ -107,6 +111,33 @@ class Proposed(Event, frozen=True, tag="proposed"):
     orders: list[OrderTerms]
     drops: list[int]
     moves: list[MarginMove] = []
+    mandates: list[MandateTerms] = []
+
+
+class Mandated(Event, frozen=True, tag="mandated"):
+    """The holder of a sub-key signed `order` under the mandate that its owner has under the key `mandate`."""
+
+    channel_id: bytes
+    mandate: int
+    order: OrderTerms
+    signature: bytes
+
+
+class Withdrawn(Event, frozen=True, tag="withdrawn"):
+    """The holder of a sub-key signed that the orders `keys` of the mandate go; of none: all that are live."""
+
+    channel_id: bytes
+    mandate: int
+    keys: list[int]
+    signature: bytes
+
+
+class Revoked(Event, frozen=True, tag="revoked"):
+    """The owner signed that a mandate is over, and its orders go."""
+
+    channel_id: bytes
+    mandate: int
+    signature: bytes
 
 
 class Priced(Event, frozen=True, tag="priced"):
@@ -259,6 +290,9 @@ AnyEvent = (
     | Opened
     | Funded
     | Proposed
+    | Mandated
+    | Withdrawn
+    | Revoked
     | Priced
     | CloseProposed
     | Disputed

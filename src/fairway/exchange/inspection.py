@@ -49,7 +49,10 @@ def inspect_account(venue: Venue, channel_id: bytes) -> None:
 def _is_promised(venue: Venue, channel_id: bytes, account: Account) -> bool:
     """Whether the halves promise what is held, and the newest pair sends what is owed."""
     promised = account.posted + account.reserved
-    if account.a_conditionals.maximum() != promised or account.b_conditionals.maximum() != account.rules.cap(promised):
+    if (
+        account.a_conditionals.maximum() != promised + account.spared
+        or account.b_conditionals.maximum() != account.rules.cap(promised)
+    ):
         return False
     channel = venue.channels[channel_id]
     return channel.phase not in TRADING or (expected(channel).sent, sent_b(channel)) == (account.due, account.earned)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.links import check_links
+from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.margin_move import check_move
 from fairway.exchange.terms import MarginMove, OrderTerms
 from fairway.market.instrument import check_count
@@ -14,13 +15,18 @@ from fairway.risk.contract import notional
 from fairway.risk.margin import Health, health, is_no_worse, tier_at
 from fairway.units import MILLION, check_lots
 
-__all__ = ["check_orders"]
+__all__ = ["check_added", "check_orders", "reachable"]
 
 
 def check_orders(
-    account: Account, orders: list[OrderTerms], drops: list[int], now_ms: int, moves: Sequence[MarginMove] = ()
+    account: Account,
+    orders: list[OrderTerms],
+    drops: list[int],
+    now_ms: int,
+    moves: Sequence[MarginMove] = (),
+    mandates: Sequence[MandateTerms] = (),
 ) -> None:
-    """Whether these orders may be added, once `drops` are gone, and margins moved; `Rejected` says why not.
+    """Whether orders and mandates may be added, once `drops` are gone, and margins moved; `Rejected` says why not.
 
     Changes nothing. Margin that is taken out pays for no order of the same half.
     """
@@ -32,21 +38,26 @@ def check_orders(
         if key not in account.orders:
             raise Rejected("order.unknown", "there is no such live order", key=key)
         room += account.orders[key].reserved
+    check_added(account, orders, gone, now_ms)
+    named = [(terms.channel_id, terms.key) for terms in orders] + [(each.channel_id, each.key) for each in mandates]
+    for next_key, (channel_id, key) in enumerate(named, account.next_key):
+        if channel_id != account.channel_id or key != next_key:
+            raise Rejected("order.key", "the order's key is not the next of this channel", key=key)
+    room -= sum(terms.reserve for terms in orders) + sum(terms.reserve for terms in mandates)
+    if (named or moves) and room < 0:
+        raise Rejected("order.margin", "the available balance does not cover it", missing=-room)
+
+
+def check_added(account: Account, orders: list[OrderTerms], gone: set[int], now_ms: int) -> None:
+    """Whether the account may have these orders once others are `gone`, whatever they are reserved from."""
     _check_count(account, orders, gone)
-    next_key = account.next_key
     for terms in orders:
         account.rules.check_terms(terms, now_ms)
-        if terms.channel_id != account.channel_id or terms.key != next_key:
-            raise Rejected("order.key", "the order's key is not the next of this channel", key=terms.key)
         _check_reduce_only(account, terms)
         _check_distress(account, terms)
-        next_key += 1
-        room -= terms.reserve
     _check_names(account, orders, gone)
     check_links(orders, account.orders, gone)
     _check_exposure(account, orders, gone)
-    if (orders or moves) and room < 0:
-        raise Rejected("order.margin", "the available balance does not cover it", missing=-room)
 
 
 def _check_moves(account: Account, moves: Sequence[MarginMove]) -> int:
@@ -82,7 +93,7 @@ def _check_exposure(account: Account, orders: list[OrderTerms], drops: set[int])
         side = terms.market, terms.buy
         lots = added[side] = added.get(side, 0) + terms.lots
         contract = account.rules.listing(terms.market).contract
-        whole = check_lots(lots + _reachable(account, side, drops))
+        whole = check_lots(lots + reachable(account, side, drops))
         tier = tier_at(contract, notional(contract, whole, terms.limit_tick))
         if terms.leverage * tier.initial > MILLION:
             raise Rejected("order.leverage", "a position of this size allows less leverage", lots=whole)
@@ -90,7 +101,7 @@ def _check_exposure(account: Account, orders: list[OrderTerms], drops: set[int])
             raise Rejected("order.position_cap", "one user holds no more in this market", lots=whole, limit=most)
 
 
-def _reachable(account: Account, side: tuple[int, bool], drops: set[int]) -> int:
+def reachable(account: Account, side: tuple[int, bool], drops: set[int]) -> int:
     """The lots of one side of a market that are held, or would be by live orders."""
     market, buy = side
     held = account.positions.get(market)

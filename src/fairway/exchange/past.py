@@ -28,6 +28,7 @@ class Status(StrEnum):
 STATUSES = {
     "cancelled": Status.CANCELED,  # by a half of its owner
     "amended": Status.CANCELED,  # another took its place in the same half
+    "mandate": Status.CANCELED,  # by the sub-key that placed it, or with its mandate
     "swept": Status.CANCELED,  # by a sweep of its owner, or his dead man's switch
     "sibling": Status.CANCELED,  # another of its group filled or fired
     "unarmed": Status.CANCELED,  # its parent left without a fill

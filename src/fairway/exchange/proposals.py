@@ -5,27 +5,26 @@ from __future__ import annotations
 from heapq import heappush
 
 from fairway.channel import machine
-from fairway.channel.conditional import Conditional
 from fairway.channel.machine import Channel, accept, balance_b, check_proposal, reject
 from fairway.channel.phase import check_trading
 from fairway.channel.state import Body, Half
 from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.change import Accepted
-from fairway.exchange.conditions import order_conditional
 from fairway.exchange.dropping import drop, reconcile, sweep_if_due
 from fairway.exchange.effect import Absolve, Refuse
 from fairway.exchange.event import Proposed
 from fairway.exchange.lawful import check_orders
-from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import is_mandated
 from fairway.exchange.margins import check_market, move_margin
+from fairway.exchange.permits import check_granted, promises
 from fairway.exchange.terms import OrderTerms
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Venue, order_id_of
 from fairway.exchange.waking import enter
 from fairway.market.instrument import check_price
 
-__all__ = ["half_of", "propose"]
+__all__ = ["check_order_market", "half_of", "propose"]
 
 NOT_CONSUMED = frozenset({"channel.seqno", "channel.phase", "channel.repeat"})
 
@@ -59,7 +58,8 @@ def propose(venue: Venue, turn: Turn, event: Proposed) -> None:
     accept(channel, accepted)
     venue.counts.states_cosigned += 1
     _drop(venue, turn, event)
-    change = Accepted(event.seqno, event.orders, *venue.renew(event.channel_id, turn.at_ms))
+    renewed = venue.renew(event.channel_id, turn.at_ms)
+    change = Accepted(event.seqno, event.orders, *renewed, event.mandates)
     venue.change(event.channel_id, change)
     turn.note(event.channel_id, change)
     _carry(venue, event)
@@ -110,36 +110,32 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     half = half_of(channel, event)
     if channel.a and half == channel.a.half:
         raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
-    check_orders(account, event.orders, event.drops, turn.at_ms, event.moves)
-    _check_solvent(venue, event)
+    check_orders(account, event.orders, event.drops, turn.at_ms, event.moves, event.mandates)
+    check_granted(account, event.mandates, turn.at_ms)
     for terms in event.orders:
-        _check_price(venue, terms)
-        venue.check_mode(terms.market, turn.at_ms, reduce_only=terms.reduce_only)
-    adds = [(terms.key, _promise(account, terms)) for terms in event.orders]
+        check_order_market(venue, terms, turn.at_ms)
+    adds = promises(account.rules, event.orders, event.mandates)
     for move in event.moves:
         check_market(venue, turn, event.channel_id, move)
-    implied = account.implied(event.orders, event.moves)
+    implied = account.implied([*event.orders, *event.mandates], event.moves)
     accepted = check_proposal(channel, half, event.signature, adds, event.drops, implied=implied, verify=_verified)
     _check_room(channel, account, event)
     return accepted
 
 
-def _check_solvent(venue: Venue, event: Proposed) -> None:
+def _check_solvent(venue: Venue, terms: OrderTerms) -> None:
     """A pool worth less than nothing stands opposite to no new risk; what is open may be closed."""
-    if not venue.is_solvent and not all(terms.reduce_only for terms in event.orders):
+    if not venue.is_solvent and not terms.reduce_only:
         raise Rejected("pool.insolvent", "the pool is worth less than nothing; positions can only be closed")
-
-
-def _promise(account: Account, terms: OrderTerms) -> Conditional:
-    order = LiveOrder(terms, terms.digest(), account.rules.requirement_of(terms))
-    return order_conditional(order, account.rules.cap(order.reserved), account.rules.codes.order)[0]
 
 
 def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:
     """`authenticate` has checked this signature before the event was written."""
 
 
-def _check_price(venue: Venue, terms: OrderTerms) -> None:
+def check_order_market(venue: Venue, terms: OrderTerms, at_ms: int) -> None:
+    """Whether the order's market takes it now; `Rejected` says why not."""
+    _check_solvent(venue, terms)
     newest = venue.rounds.get(terms.market)
     if newest is None:
         raise Rejected("market.no_price", "the oracle has not spoken in this market yet", market=terms.market)
@@ -148,6 +144,7 @@ def _check_price(venue: Venue, terms: OrderTerms) -> None:
         raise Rejected("order.round", "the order names a round that has not come", newest=newest.round)
     if not terms.trigger_tick:
         check_price(instrument, terms.limit_tick, newest.mark, buy=terms.buy)
+    venue.check_mode(terms.market, at_ms, reduce_only=terms.reduce_only)
 
 
 def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
@@ -165,6 +162,10 @@ def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
 def _carry(venue: Venue, event: Proposed) -> None:
     channel = venue.channels[event.channel_id]
     assert channel.a is not None
+    for key in venue.accounts[event.channel_id].orders:
+        # Orders of sub-keys are in the half that takes them in.
+        if is_mandated(key) and key in channel.a_conditionals:
+            venue.carriers.setdefault((event.channel_id, key), Carrier(channel.a, channel.a_conditionals))
     for terms in event.orders:
         venue.carriers[event.channel_id, terms.key] = Carrier(channel.a, channel.a_conditionals)
         if terms.expires_ms:

@@ -16,7 +16,7 @@ from fairway.risk.contract import Payoff, fee, notional
 from fairway.risk.margin import initial_requirement
 from fairway.units import check_tick
 
-__all__ = ["Requirement", "Rules"]
+__all__ = ["EXPIRY_BOUND", "Requirement", "Rules"]
 
 FEE_HEADROOM = 2
 """Fees are reserved at the limit, and a fill better than it may cost more; no fill costs more than its reserve."""

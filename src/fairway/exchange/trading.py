@@ -162,13 +162,14 @@ def _meet(venue: Venue, turn: Turn, channel_id: bytes, key: int, maker: Resting,
     """Fill `size` lots of an arriving order against a resting one of somebody else."""
     order = venue.accounts[channel_id].orders[key]
     terms, price = order.terms, maker.price
-    carried, met = venue.carriers[channel_id, key], split_order_id(maker.order_id)
-    maker_carried = venue.carriers[met]
+    carried, met = venue.carriers.get((channel_id, key)), split_order_id(maker.order_id)
+    maker_carried = venue.carriers.get(met)
     match_id, maker_digest = fill_against(venue, turn, maker, size, order.digest)
     receipt = _fill(venue, turn, channel_id, key, match_id, size, price, maker_digest, taker=True)
-    debt = Debt(receipt, terms.market, key, carried, *met, maker_carried)
-    venue.debts.setdefault(channel_id, []).append(debt)
-    venue.unsigned[terms.market].append((channel_id, debt))
+    if carried is not None and maker_carried is not None:
+        debt = Debt(receipt, terms.market, key, carried, *met, maker_carried)
+        venue.debts.setdefault(channel_id, []).append(debt)
+        venue.unsigned[terms.market].append((channel_id, debt))
     turn.effects.append(Print(terms.market, match_id, price, size, terms.buy, turn.at_ms))
     turn.traded(terms.market, price)
 
@@ -254,7 +255,7 @@ def _fill(
     )
     turn.note(channel_id, change, receipt)
     if key not in account.orders:
-        del venue.carriers[channel_id, key]
+        venue.carriers.pop((channel_id, key), None)
     turn.armed.extend((channel_id, child) for child in asleep)
     send_siblings_away(venue, turn, channel_id, order.terms)
     reconcile(venue, turn, channel_id, order.terms.market)

@@ -30,7 +30,10 @@ __all__ = ["Carrier", "Debt", "Dodge", "Venue", "order_id_of", "owner_of", "spli
 
 
 class Carrier(NamedTuple):
-    """A half of a user and its conditionals: the proof that he signed an order in it."""
+    """A half of a user and its conditionals: the proof that he signed an order in it.
+
+    An order of a sub-key has none until its owner signs the half that takes it in.
+    """
 
     half: SignedHalf
     conditionals: Conditionals

@@ -13,6 +13,7 @@ import msgspec
 from fairway.errors import InvalidMessage
 from fairway.exchange.change import AnyChange
 from fairway.exchange.listing import Listing
+from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.terms import MarginMove, OrderTerms
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Propose",
     "Pushed",
     "Refused",
+    "Revoke",
     "Round",
     "Shown",
     "Sweep",
@@ -80,6 +82,15 @@ class Propose(Request, frozen=True, tag="propose"):
     orders: list[OrderTerms] = []
     drops: list[int] = []
     moves: list[MarginMove] = []
+    mandates: list[MandateTerms] = []
+
+
+class Revoke(Request, frozen=True, tag="revoke"):
+    """A mandate is over; see `event.Revoked`. The push that says so is the answer."""
+
+    channel_id: bytes
+    mandate: int
+    signature: bytes
 
 
 class Close(Request, frozen=True, tag="close"):
@@ -181,6 +192,7 @@ class Yours(Reply, frozen=True, tag="yours"):
     orders: list[OrderTerms] = []
     drops: list[int] = []
     moves: list[MarginMove] = []
+    mandates: list[MandateTerms] = []
 
 
 class Refused(Reply, frozen=True, tag="refused"):
@@ -228,7 +240,7 @@ class Failure(Reply, frozen=True, tag="failure"):
     message: str
 
 
-AnyRequest = Hello | Open | Propose | Close | Shown | Sweep
+AnyRequest = Hello | Open | Propose | Revoke | Close | Shown | Sweep
 AnyReply = Welcome | Granted | Pushed | Yours | Refused | CloseSigned | Round | Taken | Failure
 
 _encoder = msgspec.msgpack.Encoder()

@@ -241,7 +241,9 @@ class Errands:
                 for order, receipt in self._papers.receipts(dispute.channel_id).items()
                 if receipt.at_ms <= dispute.started_ms
             },
+            {order: terms for order, (terms, _) in self._papers.mandated(dispute.channel_id).items()},
             is_late=is_late,
+            mandated={order: word for order, (_, word) in self._papers.mandated(dispute.channel_id).items()},
         )
 
     def _promises(self, channel_id: bytes) -> dict[bytes, Conditionals]:

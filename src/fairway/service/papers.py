@@ -10,15 +10,18 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from fairway.channel.state import Half
-from fairway.exchange.claims import Exit
+from fairway.exchange import event as events
+from fairway.exchange.claims import Exit, Mandated
 from fairway.exchange.effect import AnyEffect, Push, SignHalf
 from fairway.exchange.event import AnyEvent, Priced
-from fairway.exchange.terms import Receipt
+from fairway.exchange.terms import OrderTerms, Receipt
 
 __all__ = ["Papers"]
 
 ROUNDS = 4096
 ORDERS = 1024
+MANDATED = 4096
+"""As many as an owner may leave unsigned."""
 HALVES = 256
 """More than a window has: what a half of the user may cite is there."""
 
@@ -30,11 +33,14 @@ class Papers:
         self._rounds: dict[int, deque[Priced]] = {}
         self._receipts: dict[bytes, dict[bytes, Receipt]] = {}
         self._halves: dict[bytes, dict[int, Half]] = {}
+        self._mandated: dict[bytes, dict[bytes, tuple[OrderTerms, Mandated]]] = {}
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Keep the round of `event`, and the receipts that go out with it."""
         if isinstance(event, Priced):
             self._rounds.setdefault(event.market, deque(maxlen=ROUNDS)).append(event)
+        if isinstance(event, events.Mandated):
+            self._keep_mandated(event)
         for effect in effects:
             if isinstance(effect, SignHalf | Push):
                 self._keep_half(effect.channel_id, effect.half)
@@ -46,6 +52,12 @@ class Papers:
         kept = self._halves.setdefault(channel_id, {})
         kept[half.seqno] = half
         if len(kept) > HALVES:
+            del kept[next(iter(kept))]
+
+    def _keep_mandated(self, event: events.Mandated) -> None:
+        kept = self._mandated.setdefault(event.channel_id, {})
+        kept[event.order.digest()] = event.order, Mandated(event.mandate, event.signature)
+        if len(kept) > MANDATED:
             del kept[next(iter(kept))]
 
     def _keep(self, receipt: Receipt) -> None:
@@ -71,6 +83,10 @@ class Papers:
     def receipts(self, channel_id: bytes) -> Mapping[bytes, Receipt]:
         """The newest receipt of each order of a channel, by the order's hash."""
         return self._receipts.get(channel_id, {})
+
+    def mandated(self, channel_id: bytes) -> Mapping[bytes, tuple[OrderTerms, Mandated]]:
+        """The recent orders of sub-keys in a channel, by their hash."""
+        return self._mandated.get(channel_id, {})
 
     def half(self, channel_id: bytes, seqno: int) -> Half | None:
         """Our half `seqno` of a channel, as it was pushed, where it is recent."""
