@@ -26,6 +26,9 @@ HAPPENED = (
     "rates_zeroed",
     "challenges",
     "tower_answers",
+    "lends",
+    "redemptions",
+    "epochs_shown",
     "partial_withdrawals",
     "closes",
     "states_cosigned",
@@ -38,6 +41,7 @@ HAPPENED = (
 HELD = (
     "money_conserved",
     "lend_state_matches_channels",
+    "pool_solvent_at_every_epoch",
     "vault_matches_ledger",
     "book_hash_replayed",
     "state_hash_replayed",

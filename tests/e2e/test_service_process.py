@@ -66,6 +66,7 @@ def test_rest_answers_in_the_shapes_bots_expect(service):
         ("/v1/channel/state?channelId=00", 400, -1102),
         ("/v1/channel/state?channelId=" + "00" * 16, 404, -1102),
         ("/v1/proofs/settlement?txid=" + "00" * 32, 404, -2010),
+        ("/v1/pool", 404, -2010),
         ("/v1/nowhere", 404, -1102),
     ],
 )

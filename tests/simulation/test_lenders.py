@@ -115,7 +115,8 @@ def test_those_who_stay_lose_nothing_by_those_who_come_and_go():
         wander(lenders.world, 6)
         before = settled.value + FUNDING_SCALE * lending._income(lenders.venue), settled.shares.value
         lenders.step()
-        prices.append((before, (settled.value, settled.shares.value)))
+        after = settled.value + FUNDING_SCALE * lending._income(lenders.venue), settled.shares.value
+        prices.append((before, after))
     for (worth, shares), (worth_after, shares_after) in prices:
         assert worth_after * shares >= worth * shares_after
 

@@ -14,11 +14,24 @@ from rich.table import Table
 from fairway.audit.auditor import Auditor
 from fairway.cli.dossier import Dossier, Sealed, audit, is_lie
 from fairway.errors import FairwayError
-from fairway.units import format_ton
+from fairway.exchange.shown import Shown
+from fairway.units import TON, format_ton
 
 __all__ = ["audit_folder"]
 
 Row = tuple[str, int, str]
+EPOCHS_SHOWN = 4
+TERMS = {
+    "nav": "net worth, at any price",
+    "lend_state": "lendState",
+    "insurance": "+ insurance",
+    "fees": "+ fees",
+    "bond": "+ bond",
+    "owed": "- what the operator owes",
+    "lenders": "= put in by lenders, net",
+    "operator": "+ put in by the operator",
+    "channels": "+ won from channels",
+}
 WHAT = {
     "pages": "hashing the pages of the journal",
     "entries": "re-executing the entries",
@@ -44,10 +57,11 @@ def audit_folder(
         _refuse(error, as_json=as_json)
         raise typer.Exit(1) from None
     rows, notes = _rows(sealed, auditor), _notes(sealed, auditor)
+    epochs = auditor.examiner.epochs
     if as_json:
         typer.echo(msgspec.json.encode({"verdict": "accepted", **_plain(sealed, auditor), "notes": notes}))
     else:
-        _accept(rows, notes)
+        _accept(rows, notes, epochs)
 
 
 class _Shown:
@@ -83,7 +97,7 @@ def _refuse(error: FairwayError, *, as_json: bool) -> None:
         Console(markup=False, highlight=False, soft_wrap=True).print(f"{error.message} [{error.code}]")
 
 
-def _accept(rows: list[Row], notes: list[str]) -> None:
+def _accept(rows: list[Row], notes: list[str], epochs: list[Shown]) -> None:
     table = Table(title="Audit", title_justify="left")
     table.add_column("What was looked at")
     table.add_column("How many", justify="right")
@@ -92,9 +106,22 @@ def _accept(rows: list[Row], notes: list[str]) -> None:
         table.add_row(what, f"{number:,}", verdict)
     console = Console()
     console.print(table)
+    if epochs:
+        console.print(_pool(epochs))
     for note in notes:
         console.print(f"[yellow]note[/]  {note}", highlight=False, soft_wrap=True)
     console.print("[bold green]ACCEPTED[/]  nothing in this journal is a lie")
+
+
+def _pool(epochs: list[Shown]) -> Table:
+    """What the newest epochs show of the pool: net worth, and the terms of its identity."""
+    newest = epochs[-EPOCHS_SHOWN:]
+    table = Table(title="The pool at the end of each epoch, TON", title_justify="left")
+    for heading in ("at record", *(f"{each.number:,}" for each in newest)):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for name, words in TERMS.items():
+        table.add_row(words, *(f"{getattr(each, name) // TON:,}" for each in newest))
+    return table
 
 
 def _rows(sealed: Sealed, auditor: Auditor) -> list[Row]:
@@ -108,8 +135,10 @@ def _rows(sealed: Sealed, auditor: Auditor) -> list[Row]:
         ("triggers", counts.take_profits + counts.stop_losses, "at the oracle's mark"),
         ("liquidations", counts.liquidations, "at the oracle's mark"),
         ("settlements", tally.settlements, "pool and notes chain"),
-        ("proofs of settlements", tally.proofs, "verify"),
+        ("moves of lenders and of income", tally.lender_moves, "at the net worth of the records"),
+        ("proofs of both", tally.proofs, "verify"),
         ("proofs of ranges", tally.epochs, f"verify, over {tally.ranged_values:,} values"),
+        ("showings of the pool", len(auditor.examiner.epochs), "solvent, and all that it holds is accounted for"),
         ("payouts", tally.payouts, "what was agreed, less liens"),
         ("letters to users", findings.letters, "as re-executed"),
         ("checkpoints", findings.checkpoints, "as re-executed"),
@@ -157,6 +186,7 @@ def _plain(sealed: Sealed, auditor: Auditor) -> dict[str, Any]:
         "head": auditor.examiner.head.hex(),
         "examined": msgspec.to_builtins(auditor.examiner.tally),
         "counts": msgspec.to_builtins(counts),
+        "pool": [{"nav": each.nav, **each._asdict(), "txid": each.txid.hex()} for each in auditor.examiner.epochs],
         "letters": findings.letters,
         "checkpoints": findings.checkpoints,
         "records": {

@@ -82,7 +82,8 @@ def _pay(venue: Venue, turn: Turn, event: Left, worth: int) -> None:
 
 def assess(venue: Venue, turn: Turn, _event: Assessed) -> None:
     """Publish what is open and show that the pool is solvent. Errors: `Rejected` where it is not, or nothing is new."""
-    if venue.assessed and venue.assessed[-1].number == venue.settling.count - 1:
+    newest = venue.assessed[-1] if venue.assessed else venue.shown
+    if newest and newest.number == venue.settling.count - 1 and venue.settling.is_published:
         raise Rejected("pool.shown", "nothing happened since the pool was shown")
     if not venue.is_solvent:
         raise Rejected("settlement.insolvent", "the pool is worth less than nothing")

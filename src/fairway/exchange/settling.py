@@ -200,6 +200,11 @@ class Settling:
         return shown, self._publish()
 
     @property
+    def is_published(self) -> bool:
+        """Whether every fill of every open note stands in the records."""
+        return not any(each.unpublished for each in self._notes.values())
+
+    @property
     def _state(self) -> PoolState:
         return PoolState(self.pool, self.shares)
 

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 BATCH = 16
 ATTEMPTS = 3
+LONG = 2
+"""An epoch may be so many times as long as it should, to end where the pool is shown."""
 ENTROPY_SIZE = 32
 
 
@@ -190,11 +192,11 @@ class Provers:
 
     def _wants_assessment(self) -> bool:
         """Whether all that waits makes one epoch, and nothing in it shows the pool yet."""
-        return not (self._shown or self._is_insolvent or self.unranged > self._epoch)
+        return not (self._shown or self._is_insolvent or self.unranged > LONG * self._epoch)
 
     def _last_of_epoch(self) -> int:
         """Up to what shows the pool, where that is near; it comes after whatever happened while it was asked for."""
-        if self._shown and self._shown[0] < self._ranged + 2 * self._epoch:
+        if self._shown and self._shown[0] < self._ranged + (LONG + 1) * self._epoch:
             return self._shown[0] + 1
         return self._ranged + min(self.unranged, self._epoch)
 

@@ -29,7 +29,7 @@ from fairway.cli.demo.stage import MARK, START, Stage, prepare
 from fairway.cli.demo.trader import Trader
 from fairway.errors import Unavailable
 from fairway.exchange.listing import default_listings
-from fairway.ton.vault_messages import BooksView, read_books
+from fairway.ton.vault_messages import BooksView, read_books, read_pool
 from fairway.units import TON
 
 __all__ = ["demo"]
@@ -151,9 +151,10 @@ class _Demo:
         await self._step("everyone closes and unwraps", wind_down(stage))
         status = await self._status()
         books = read_books(await stage.chain.chain.run_get(stage.vault, "get_books"))
+        exits = sum(nano for _, nano in read_pool(await stage.chain.chain.run_get(stage.vault, "get_pool")).exits)
         await self._step("the last settlements are proven", self._prove())
         await stage.drop_curtain()
-        return await self._step("the journal is examined", asyncio.to_thread(self._report, status, books))
+        return await self._step("the journal is examined", asyncio.to_thread(self._report, status, books, exits))
 
     def _deposits(self) -> dict[str, int]:
         return {f"trader-{number:02}": DEPOSIT for number in range(1, self._count + 1)}
@@ -218,7 +219,7 @@ class _Demo:
             reply = await web.get(f"{self._stage.service.url}/v1/status")
         return reply.json()  # type: ignore[no-any-return]
 
-    def _report(self, status: dict[str, int], books: BooksView) -> Report:
+    def _report(self, status: dict[str, int], books: BooksView, exits: int) -> Report:
         stage = self._stage
         verdict = examine(stage.service.folder)
         onchain = tally_chain(stage.folder / "chain")
@@ -238,7 +239,8 @@ class _Demo:
             balances_before_countersigning=sum(trader.early_balances for trader in stage.traders.values()),
             money_conserved=verdict.conserved,
             lend_state_matches_channels=verdict.lend_state,
-            vault_matches_ledger=vault_agrees(books, verdict.inside),
+            pool_solvent_at_every_epoch=verdict.solvent,
+            vault_matches_ledger=vault_agrees(books, verdict.inside + exits),
             book_hash_replayed=verdict.book,
             state_hash_replayed=verdict.state,
             orders_per_second=int(self._placed / max(0.001, self._flow_s)),

@@ -50,6 +50,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     settlements: int
     settlements_proved: int
     settlements_verified: int
+    lends: int
+    redemptions: int
+    epochs_shown: int
     epochs_verified: int
     ranged_values_verified: int
     chain_transactions: int
@@ -58,6 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     balances_before_countersigning: int
     money_conserved: bool
     lend_state_matches_channels: bool
+    pool_solvent_at_every_epoch: bool
     vault_matches_ledger: bool
     book_hash_replayed: bool
     state_hash_replayed: bool
@@ -91,6 +95,7 @@ class Verdict(msgspec.Struct, frozen=True):
     inside: int
     conserved: bool
     lend_state: bool
+    solvent: bool
     book: bool
     state: bool
     prove_us: int
@@ -119,6 +124,7 @@ def examine(service: Path) -> Verdict:
         inside=-engine.venue.ledger.balances[WORLD],
         conserved=sum(engine.venue.ledger.balances.values()) == 0,
         lend_state=engine.venue.lend_state_matches_channels(),
+        solvent=bool(examiner.epochs) and all(each.holds() for each in examiner.epochs),
         book=last.book_digest == engine.book_digest(),
         state=last.digest == engine.digest(),
         prove_us=prove_us,
@@ -151,7 +157,7 @@ def _word(transaction: Transaction) -> int | None:
 
 
 def vault_agrees(books: BooksView, inside: int) -> bool:
-    """The TON locked in the vault is what the ledger says is inside, less the gains that wait to be paid."""
+    """The TON locked in the vault is what the ledger says is inside, less what waits to be paid."""
     waiting = sum(nano for _, nano in books.claims)
     return books.locked - waiting == inside
 
@@ -177,12 +183,16 @@ ROWS = (
     ("settlements_proved", "settlements proved"),
     ("settlements_verified", "settlements verified again"),
     ("ranged_values_verified", "ranges verified, in epochs"),
+    ("lends", "lenders who came, on chain"),
+    ("redemptions", "lenders who left with their share"),
+    ("epochs_shown", "epochs that show the pool solvent"),
     ("chain_transactions", "transactions on chain"),
     ("crashes", "service crashes (kill -9) survived"),
 )
 CLAIMS = (
     ("money_conserved", "money conserved after every event"),
     ("lend_state_matches_channels", "lendState is what the channels say"),
+    ("pool_solvent_at_every_epoch", "the pool is solvent at every epoch, and accounted for"),
     ("vault_matches_ledger", "TON in the vault is what the ledger says"),
     ("book_hash_replayed", "the replayed books are the live books"),
     ("state_hash_replayed", "the replayed state is the live state"),

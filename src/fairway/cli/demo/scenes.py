@@ -206,6 +206,13 @@ async def partial_withdrawal(stage: Stage) -> None:
     await until(lambda: gus.session.side.replica.channel.phase is Phase.OPEN, "gus went on")
 
 
+async def lending(stage: Stage) -> None:
+    """Two lend to the pool; one leaves with his part of what it earned, the other stays."""
+    lenders = await asyncio.gather(*(stage.lender(name) for name in ("lena", "max")))
+    await asyncio.gather(*(lender.lend(5_000 * TON) for lender in lenders))
+    await lenders[0].withdraw()
+
+
 async def keep_house(stage: Stage) -> list[asyncio.Task[None]]:
     """Have the house makers stand ready in both markets."""
     tasks = []
@@ -230,10 +237,12 @@ SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "a taker who will not sign": refusal,
     "a dodged liquidation, a stale close": disputes,
     "a partial withdrawal": partial_withdrawal,
+    "lenders come, one leaves": lending,
 }
 CALM_ACTORS = {name: ACTORS[name] for name in ("gus", "hal", "ivy")}
 CALM_SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "a cancel that wins, one that loses": partial(cancels, market=LINEAR, sold=200),
     "a partial withdrawal": partial_withdrawal,
+    "lenders come, one leaves": lending,
 }
 """What goes without a move of the price: a recording makes its own."""

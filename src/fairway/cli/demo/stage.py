@@ -17,7 +17,9 @@ from fairway.cli.demo.picture import Recording
 from fairway.cli.demo.playback import Recorded, RecordedPrices
 from fairway.cli.demo.prices import ORACLE_SIGNERS, Prices, wall_ms
 from fairway.cli.demo.processes import ChainProcess, Ready, ServiceProcess, TowerProcess
-from fairway.cli.demo.trader import Trader
+from fairway.cli.demo.trader import CHEAP, PASSPHRASE, Trader
+from fairway.client.keystore import Keystore
+from fairway.client.lender import Lender
 from fairway.errors import Rejected
 from fairway.exchange.listing import default_listings
 from fairway.service.deploy import Charter, deploy
@@ -32,6 +34,7 @@ RECORDED_PATIENCE_S = 600
 """A recording is played faster than it happened, and nobody refuses to sign in it."""
 CLOSING_S = 600
 START = {1: 52_000, 2: 51_500}
+LENDER_POCKET = 5_010 * TON
 OPERATOR_POCKET = 120_000 * TON
 EPOCH = 48
 MARK = "demo.json"
@@ -109,6 +112,15 @@ class Stage:
             self.traders[name] = trader
             joining.append(trader.join(deposit))
         await asyncio.gather(*joining)
+
+    async def lender(self, name: str) -> Lender:
+        """A wallet with TON to lend, and no channel."""
+        folder = self.folder / "lenders"
+        folder.mkdir(exist_ok=True)
+        keystore = Keystore.create(folder / f"{name}.key", PASSPHRASE, CHEAP)
+        purse = Purse(self.chain.chain, keystore.wallet(), NETWORK)
+        await self.chain.chain.fund(purse.address, LENDER_POCKET)
+        return Lender(self.chain.chain, purse, self.vault)
 
     async def service_ms(self) -> int:
         """The service's clock; 0 while the service is away."""

@@ -22,7 +22,7 @@ from fairway.exchange import wire
 from fairway.exchange.account import Account
 from fairway.units import TON
 
-__all__ = ["Trader"]
+__all__ = ["CHEAP", "PASSPHRASE", "Trader"]
 
 PASSPHRASE = "a demo's keys are worth nothing"  # noqa: S105 - they open a chain that ends with the demo
 CHEAP = Cost(passes=1, memory_kib=8 * 1024)

@@ -114,7 +114,7 @@ async def pool(house: House) -> PoolWorth:
     venue = house.engine.venue
     shown = await house.sequencer.ask(lambda: venue.shown)
     if shown is None:
-        raise Rejected("pool.unshown", "no epoch has shown the pool yet")
+        raise Rejected("pool.unknown", "no epoch has shown the pool yet")
     return PoolWorth(
         epochs=venue.counts.epochs_shown,
         record=shown.txid.hex(),
