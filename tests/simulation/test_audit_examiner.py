@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fairway.audit.examiner import Examiner, Lie
-from fairway.exchange import effect, event
+from fairway.exchange import distress, effect, event
 from fairway.exchange.entry import GENESIS, link
 from fairway.settlement.epoch import prove_epoch
 from fairway.settlement.job import is_proven
@@ -26,6 +26,8 @@ def journal():
         world.join(f"trader {name}", 300 * TON)
     world.lend("0:1e", 500 * TON)
     wander(world, 160)
+    world.switch(1, 1)
+    world.switch(0, 1)
     world.leave("0:1e", 200 * TON, 500 * TON, 200 * TON)
     world.assess()
     asked = [wanted for wanted in world.effects if isinstance(wanted, effect.ProveRecord)]
@@ -61,6 +63,26 @@ def flipped(value):
     return bytes([value[0] ^ 1]) + value[1:]
 
 
+def test_a_deleverage_that_does_not_follow_from_its_record_is_named(monkeypatch):
+    fair = distress.allocate
+    world = World(5)
+    for name in range(12):
+        world.join(f"trader {name}", 60 * TON)
+    wander(world, 700)
+    assert world.engine.venue.counts.deleverages
+    examiner = Examiner()
+    for entry in link(GENESIS, 0, world.journal):
+        examiner.feed(entry)
+
+    def sparing(asked, lots):
+        shares = fair(asked, lots)
+        return [*shares[1:], shares[0]]
+
+    monkeypatch.setattr(distress, "allocate", sparing)  # planted: not in the order of risk
+    with pytest.raises(Lie, match=r"audit\.deleverage"):
+        examine(world.journal)
+
+
 def test_an_honest_journal_is_accepted(journal):
     tally = examine(journal)
     assert tally.entries == len(journal)
@@ -90,6 +112,9 @@ def test_a_flipped_byte_anywhere_breaks_the_chain_at_its_entry(journal):
         (event.Priced, {"mark": lambda mark: mark + 1}, "signature.invalid"),
         (event.Priced, {"signatures": lambda signed: dict(list(signed.items())[:1])}, "oracle.signers"),
         (event.Opened, {"salt": flipped}, "channel.id"),
+        (event.Switched, {"mode": lambda mode: 2 - mode}, "signature.invalid"),
+        (event.Switched, {"market": lambda _: None}, "signature.invalid"),
+        (event.Switched, {"reason": lambda reason: reason + "!"}, "signature.invalid"),
         (event.Proved, {"proof": lambda proof: proof[:-1] + bytes([proof[-1] ^ 1])}, None),
         (event.Proved, {"txid": flipped}, "settlement.unknown"),
         (event.EpochProved, {"proof": lambda proof: proof[:-1] + bytes([proof[-1] ^ 1])}, None),

@@ -14,11 +14,12 @@ import msgspec
 
 from fairway.audit.lie import Lie
 from fairway.errors import FairwayError, InvalidMessage
-from fairway.exchange.effect import AnyEffect, ProveRecord, SignClose
+from fairway.exchange.effect import AnyEffect, Deleveraged, ProveRecord, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.entry import GENESIS, Entry, entry_hash
 from fairway.exchange.event import AnyEvent, Closed, EpochProved, Founded, Proved, RateSet, decode, encode
 from fairway.exchange.shown import Shown
+from fairway.risk.deleverage import allocate
 from fairway.settlement.chain import NOTHING, PublicBooks, Record
 from fairway.settlement.epoch import EpochProof, verify_epoch
 from fairway.settlement.job import Made, is_proven, published
@@ -126,6 +127,8 @@ class Examiner:
         for effect in effects:
             if isinstance(effect, ProveRecord):
                 self._recorded(seq, effect)
+            elif isinstance(effect, Deleveraged):
+                _check_shares(seq, effect)
             elif isinstance(effect, SignClose):
                 account = self.engine.accounts[effect.channel_id]
                 self._agreed[effect.channel_id] = account.balance
@@ -211,6 +214,12 @@ class Examiner:
         if not max(0, event.value_a - owed) <= event.paid <= event.value_a:
             raise InvalidMessage("audit.payout", "the vault paid another sum than the channel's value less its liens")
         self.tally.payouts += 1
+
+
+def _check_shares(seq: int, record: Deleveraged) -> None:
+    """Who gave up how much follows from the candidates that are published with it."""
+    if [(share.key, share.lots) for share in record.shares] != allocate(record.candidates, record.lots):
+        raise Lie(seq, "audit.deleverage", "the shares of a deleverage do not follow from its candidates")
 
 
 def _decoded(seq: int, payload: bytes) -> AnyEvent:
