@@ -181,7 +181,7 @@ class Draw:
         total = Totals(*map(sum, zip(known, more, strict=True)))
         is_held = by_a or known.lots > 0 or random.random() < 0.5
         if is_held:
-            live = LiveOrder(placed, placed.digest(), Requirement(0, 0), False, *known)
+            live = LiveOrder(placed, placed.digest(), Requirement(0, 0), **known._asdict())
             promises.append((key, order_conditional(live, 0, ORDER_CODE)[0]))
         shown = receipt(placed, total.lots, total.cost, total.fee, 5000, total.base, SEQNO + 1)
         fills[key] = fill_input(shown, None if is_held else placed)

@@ -98,6 +98,10 @@ class Past:
         """All names and the keys behind them, sorted."""
         return sorted(self._names.items())
 
+    def all(self) -> list[Ended]:
+        """All ended orders that are remembered, oldest first."""
+        return list(self._ended.values())
+
     def ended(self, key: int) -> Ended | None:
         """How an order ended, while it is remembered."""
         return self._ended.get(key)

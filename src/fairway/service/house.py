@@ -31,6 +31,7 @@ from fairway.service.proofs import Proofs
 from fairway.service.prover import Provers
 from fairway.service.run import Replayed, Sequencer
 from fairway.service.tape import Tape
+from fairway.service.trades import Trades
 from fairway.service.views import Views
 from fairway.service.vigil import Vigil
 from fairway.service.watch import Watch
@@ -71,6 +72,7 @@ class House:
         self.engine = Engine()
         self.hub = Hub()
         self.tape = Tape(self._open_lots)
+        self.trades = Trades()
         self.meter = Meter(wall_clock_ms)
         self.provers = Provers(self._submit, settings.provers, settings.epoch)
         self.proofs = Proofs()
@@ -79,7 +81,7 @@ class House:
         if self._chain is not None:
             watch = Watch(self._chain, self.engine, self._submit, self._treasury)
             self._onchain = [watch, Errands(self._chain, self.engine, keyring, self.hub)]
-        aids: list[Helper] = [self.tape, self.provers, self.proofs, *self._onchain, *helpers]
+        aids: list[Helper] = [self.tape, self.trades, self.provers, self.proofs, *self._onchain, *helpers]
         hands = Hands(self.engine, keyring, self.hub, self.meter, aids)
         self.sequencer = Sequencer(self.engine, journal, hands, self.clock.now_ms)
         self.views = Views(self.engine, journal, self.sequencer)

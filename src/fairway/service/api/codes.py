@@ -8,6 +8,7 @@ __all__ = ["numeric_code", "status_code"]
 
 UNKNOWN_OUTCOME, OVERLOADED, BAD_PARAMETER, BAD_SIGNATURE, BAD_SYMBOL = -1006, -1008, -1102, -1022, -1121
 NEW_ORDER_REJECTED, CANCEL_REJECTED, MARGIN, REDUCE_ONLY, NO_SUCH_ORDER = -2010, -2011, -2019, -2022, -2013
+BAD_TIME, BAD_KEY, TOO_MANY_REQUESTS = -1021, -2015, -1003
 FOK, POST_ONLY, PRICE_BAND, SIZE, TOO_MANY_ORDERS = -5021, -5022, -4131, -4003, -2025
 POSITION_CAP = -2027
 
@@ -35,6 +36,12 @@ CODES = {
     "channel.dropped_filled": CANCEL_REJECTED,
     "channel.coverage": MARGIN,
     "channel.room": NEW_ORDER_REJECTED,
+    "mandate.reserve": MARGIN,
+    "mandate.unknown": BAD_KEY,
+    "request.key": BAD_KEY,
+    "request.signature": BAD_SIGNATURE,
+    "request.time": BAD_TIME,
+    "request.weight": TOO_MANY_REQUESTS,
     "signature.invalid": BAD_SIGNATURE,
     "signature.length": BAD_SIGNATURE,
     "service.unknown": UNKNOWN_OUTCOME,
@@ -51,7 +58,9 @@ def numeric_code(error: FairwayError) -> int:
 
 
 def status_code(error: FairwayError) -> int:
-    """The HTTP status: 503 when we cannot, 404 for what is not there, else 400."""
+    """The HTTP status: 503 when we cannot, 429 when we will not yet, 404 for what is not there, else 400."""
     if isinstance(error, Unavailable):
         return 503
+    if error.code == "request.weight":
+        return 429
     return 404 if error.code.endswith((".unknown", ".missing")) else 400

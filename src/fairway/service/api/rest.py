@@ -22,6 +22,7 @@ from fairway.exchange.event import Priced, Switched
 from fairway.exchange.ledger import BOND, FEES, INSURANCE
 from fairway.exchange.listing import Listing
 from fairway.exchange.shown import Shown
+from fairway.service.api import private
 from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
 from fairway.service.api.markets import HANDLERS
 from fairway.service.api.shapes import (
@@ -37,6 +38,7 @@ from fairway.service.api.shapes import (
     SwitchBody,
     Venue,
 )
+from fairway.service.api.throttle import Throttle
 from fairway.service.house import House
 from fairway.service.meter import resident_bytes
 
@@ -51,12 +53,14 @@ Txid = Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")]
 
 def rest(house: House) -> Litestar:
     """The application over `house`."""
+    throttle = Throttle()
     return Litestar(
         route_handlers=[
             ping,
             time,
             exchange_info,
             *HANDLERS,
+            *private.HANDLERS,
             insurance,
             pool,
             channel_state,
@@ -65,7 +69,10 @@ def rest(house: House) -> Litestar:
             operator_switch,
             status,
         ],
-        dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
+        dependencies={
+            "house": Provide(lambda: house, sync_to_thread=False),
+            "throttle": Provide(lambda: throttle, sync_to_thread=False),
+        },
         exception_handlers={FairwayError: _refused, HTTPException: _bad_request},
         openapi_config=OpenAPIConfig(title="Fairway", version=__version__, path="/v1/schema"),
         request_max_body_size=MAX_BODY,
@@ -247,7 +254,10 @@ def _market(house: House, listing: Listing) -> Market:
 
 
 def _refused(_request: Request[Any, Any, Any], error: FairwayError) -> Response[dict[str, Any]]:
-    return _refusal(status_code(error), numeric_code(error), error.message, error.code)
+    refusal = _refusal(status_code(error), numeric_code(error), error.message, error.code)
+    if "retry_after_s" in error.facts:
+        refusal.headers["Retry-After"] = str(error.facts["retry_after_s"])
+    return refusal
 
 
 def _bad_request(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

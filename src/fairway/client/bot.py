@@ -1,0 +1,134 @@
+"""A bot with a sub-key: it trades in its owner's channel, under his mandate, by REST. It holds no other key.
+
+It can order and cancel, no more: it signs orders under the mandate and requests, and no contract pays by those.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+from msgspec.structs import replace
+
+from fairway.crypto.keys import Signer
+from fairway.errors import Rejected, Unavailable
+from fairway.exchange.asked import Asked
+from fairway.exchange.mandate import NUMBER_BOUND, MandateTerms, cancel_digest, order_digest
+from fairway.exchange.rules import Rules
+
+__all__ = ["Bot"]
+
+TIMEOUT_S = 15.0
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Bot:
+    """The holder of a sub-key, and the `mandate` that he was given with it.
+
+    Numbers of orders count up from the newest that the service has seen. Errors of every call: `Rejected` with the
+    service's word, `Unavailable` (`bot.service`) where it does not answer: then nobody knows whether it acted. To place
+    the same order again, under its number, is safe: it is placed once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        signer: Signer,
+        rules: Rules,
+        mandate: MandateTerms,
+        *,
+        clock_ms: Callable[[], int] = now_ms,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.mandate = mandate
+        self._signer = signer
+        self._rules = rules
+        self._clock_ms = clock_ms
+        self._newest = 0
+        self._web = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        """Learn which numbers were used."""
+        account = await self.ask("GET", "/v1/account")
+        mine = [each for each in account["mandates"] if each["mandate"] == self.mandate.key]
+        if not mine:
+            raise Rejected("mandate.unknown", "the service knows no such mandate of this key")
+        self._newest = max(self._newest, mine[0]["newestNumber"])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._web.aclose()
+
+    @property
+    def symbol(self) -> str:
+        """The market of the mandate."""
+        return self._rules.listing(self.mandate.market).instrument.symbol
+
+    def order(self, side: str, kind: str, lots: int, price: int, **more: Any) -> Asked:
+        """An order to place, signed, under the next number; `more` are other fields of `Asked`."""
+        number = self._newest + 1
+        if number >= NUMBER_BOUND:
+            raise Rejected("mandate.number", "the mandate is used up: a new one begins again")
+        self._newest = number
+        named = {"good_till_date": self.mandate.expires_ms, "leverage": self.mandate.leverage} | more
+        given = self.mandate
+        asked = Asked(self.symbol, side, kind, str(lots), str(price), given.key, given.slot, number, **named)
+        terms = asked.terms(self._rules, given.channel_id)
+        return replace(asked, signature=self._signer.sign(order_digest(given.key, terms)).hex())
+
+    async def place(self, asked: Asked) -> dict[str, Any]:
+        """Place an order; how it stands. Once more: the same answer, and nothing else happens."""
+        placed: dict[str, Any] = await self.ask("POST", "/v1/order", body=msgspec.json.encode(asked))
+        return placed
+
+    async def place_many(self, asked: list[Asked]) -> list[dict[str, Any]]:
+        """Place orders, each by itself; for each how it stands, or its refusal (`code`, `msg`, `data`)."""
+        answers: list[dict[str, Any]] = await self.ask("POST", "/v1/batchOrders", body=msgspec.json.encode(asked))
+        return answers
+
+    async def cancel(self, key: int) -> dict[str, Any]:
+        """Cancel the order under `key`; how it stood at its end."""
+        ended: dict[str, Any] = await self.ask("DELETE", "/v1/order", orderId=key, **self._cancelling(key))
+        return ended
+
+    async def cancel_all(self) -> None:
+        """Cancel every live order of the mandate."""
+        await self.ask("DELETE", "/v1/allOpenOrders", **self._cancelling())
+
+    def _cancelling(self, *orders: int) -> dict[str, Any]:
+        given = self.mandate
+        digest = cancel_digest(given.channel_id, given.key, orders)
+        return {"mandate": given.key, "signature": self._signer.sign(digest).hex()}
+
+    async def ask(self, method: str, path: str, *, body: bytes = b"", **params: Any) -> Any:
+        """What the service answers to a private request."""
+        query = urlencode({"channelId": self.mandate.channel_id.hex(), **params})
+        timestamp = str(self._clock_ms())
+        words = f"{timestamp}{method}{path}{query}".encode() + body
+        headers = {
+            "X-API-KEY": self._signer.key.hex(),
+            "X-API-TIMESTAMP": timestamp,
+            "X-API-SIGNATURE": self._signer.sign(words).hex(),
+            "Content-Type": "application/json",
+        }
+        try:
+            reply = await self._web.request(method, f"{path}?{query}", content=body, headers=headers)
+            answer = reply.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unavailable("bot.service", f"the service does not answer: {error!r}") from error
+        if reply.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise Unavailable(answer["data"]["code"], answer["msg"])
+        if reply.status_code != httpx.codes.OK:
+            raise Rejected(answer["data"]["code"], answer["msg"], number=answer["code"])
+        return answer

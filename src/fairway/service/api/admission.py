@@ -1,0 +1,95 @@
+"""Who asks by REST: the holder of a sub-key that some user's mandate names, by a signature over the whole request.
+
+    X-API-KEY        the sub-key, hexadecimal
+    X-API-TIMESTAMP  milliseconds since 1970, no older than `recvWindow` (a parameter; 5,000 if not given)
+    X-API-SIGNATURE  Ed25519 over timestamp ‖ method ‖ path ‖ query ‖ body, hexadecimal
+
+Every request names the `channelId` that it is about.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from litestar import Request
+
+from fairway.crypto import keys
+from fairway.errors import FairwayError, InvalidMessage, Rejected
+from fairway.exchange.account import Account
+from fairway.exchange.mandate import Mandate
+from fairway.service.api.throttle import Left, Spends, Throttle
+from fairway.service.house import House
+
+__all__ = ["Caller", "admit"]
+
+RECV_WINDOW_MS, WIDEST_MS, AHEAD_MS = 5_000, 60_000, 1_000
+
+
+class Caller(NamedTuple):
+    """Who was admitted: for which channel, by which key, under which of its mandates, with how much left to ask."""
+
+    channel_id: bytes
+    sub_key: bytes
+    mandates: dict[int, Mandate]
+    left: Left
+
+    def mandate(self, key: int) -> Mandate:
+        """The caller's mandate under `key`, or `Rejected` (`mandate.unknown`)."""
+        if key not in self.mandates:
+            raise Rejected("mandate.unknown", "this key has no such mandate", key=key)
+        return self.mandates[key]
+
+
+async def admit(
+    house: House, throttle: Throttle, request: Request[Any, Any, Any], spends: Spends, weight: int = 1
+) -> Caller:
+    """Who asks, once everything about the request is in order.
+
+    Errors: `InvalidMessage` (`request.headers`, `request.channel`, `request.signature`), `Rejected` (`request.time`,
+    `request.key`, `request.weight`).
+    """
+    sub_key, signature, timestamp = _headers(request)
+    now_ms, window_ms = house.clock.now_ms(), _window(request)
+    if not -AHEAD_MS <= now_ms - timestamp <= window_ms:
+        raise Rejected("request.time", "the timestamp is outside the receive window", server_time=now_ms)
+    url = request.scope
+    words = f"{timestamp}{request.method}{url['path']}".encode() + url["query_string"] + await request.body()
+    try:
+        keys.verify(sub_key, words, signature)
+    except FairwayError:
+        raise InvalidMessage("request.signature", "the signature does not cover this request") from None
+    left = throttle.spend(sub_key, spends, weight, now_ms)
+    channel_id = _channel_id(request)
+    mandates = await house.sequencer.ask(lambda: _mandates(house.engine.accounts.get(channel_id), sub_key))
+    if not mandates:
+        raise Rejected("request.key", "no mandate of this channel names this key")
+    return Caller(channel_id, sub_key, mandates, left)
+
+
+def _mandates(account: Account | None, sub_key: bytes) -> dict[int, Mandate]:
+    known = account.mandates if account is not None else {}
+    return {key: mandate for key, mandate in known.items() if mandate.terms.sub_key == sub_key}
+
+
+def _headers(request: Request[Any, Any, Any]) -> tuple[bytes, bytes, int]:
+    try:
+        sub_key, signature = (bytes.fromhex(request.headers[name]) for name in ("x-api-key", "x-api-signature"))
+        timestamp = int(request.headers["x-api-timestamp"])
+        keys.check_public_key(sub_key)
+    except (KeyError, ValueError, FairwayError):
+        raise InvalidMessage("request.headers", "a private request has a key, a timestamp and a signature") from None
+    return sub_key, signature, timestamp
+
+
+def _window(request: Request[Any, Any, Any]) -> int:
+    given = request.query_params.get("recvWindow", str(RECV_WINDOW_MS))
+    if not (given.isascii() and given.isdigit() and len(given) < 9 and int(given) <= WIDEST_MS):
+        raise InvalidMessage("request.window", "a receive window is at most a minute")
+    return int(given)
+
+
+def _channel_id(request: Request[Any, Any, Any]) -> bytes:
+    try:
+        return bytes.fromhex(request.query_params["channelId"])
+    except (KeyError, ValueError):
+        raise InvalidMessage("request.channel", "every private request names its channelId") from None

@@ -1,0 +1,166 @@
+"""What private requests are answered with. Amounts are decimal strings: nano, lots and ticks."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from fairway.exchange.account import Account
+from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import Mandate, is_mandated
+from fairway.exchange.order_types import name_of
+from fairway.exchange.past import Status, status_of
+from fairway.risk.margin import health
+from fairway.risk.position import Position
+from fairway.service.api.shapes import Shape
+from fairway.service.trades import Trade
+
+__all__ = ["AccountShape", "BalanceShape", "MandateShape", "OrderShape", "PositionShape", "TradeShape"]
+
+
+class OrderShape(Shape, frozen=True):
+    """One order: `avg_price` is nano of cost per lot and unit, rounded down; `mandated`: a sub-key placed it."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    price: str
+    orig_qty: str
+    executed_qty: str
+    cum_cost: str
+    stop_price: str
+    reduce_only: bool
+    good_till_date: int
+    status: str
+    mandated: bool
+
+    @classmethod
+    def of(cls, account: Account, order: LiveOrder, status: Status | None = None) -> Self:
+        """The order as it is, or, with a `status`, as it was when it ended."""
+        terms = order.terms
+        name, force = name_of(terms)
+        return cls(
+            symbol=account.rules.listing(terms.market).instrument.symbol,
+            order_id=terms.key,
+            client_order_id=terms.client_id,
+            side="BUY" if terms.buy else "SELL",
+            type=name.value,
+            time_in_force=force.value,
+            price=str(terms.limit_tick),
+            orig_qty=str(terms.lots),
+            executed_qty=str(order.lots),
+            cum_cost=str(order.cost),
+            stop_price=str(terms.trigger_tick),
+            reduce_only=terms.reduce_only,
+            good_till_date=terms.expires_ms,
+            status=(status or status_of(order)).value,
+            mandated=is_mandated(terms.key),
+        )
+
+
+class TradeShape(Shape, frozen=True):
+    """One fill; `receipt` is the hash of what the service signed for it, which has the order's totals."""
+
+    id: int
+    order_id: int
+    price: str
+    qty: str
+    maker: bool
+    receipt: str
+    time: int
+
+    @classmethod
+    def of(cls, trade: Trade) -> Self:
+        """The fill as bots know it."""
+        fill = trade.fill
+        return cls(
+            fill.match_id,
+            fill.key,
+            str(fill.price),
+            str(fill.lots),
+            not fill.taker,
+            trade.receipt.digest().hex(),
+            fill.at_ms,
+        )
+
+
+class PositionShape(Shape, frozen=True):
+    """What is held of a market: `position_amt` in lots, negative short; the rest in nano, at the newest mark."""
+
+    symbol: str
+    position_amt: str
+    entry_cost: str
+    isolated_margin: str
+    liquidation_price: str
+    mark_price: str
+    equity: str
+    maint_margin: str
+
+    @classmethod
+    def of(cls, account: Account, market: int, position: Position) -> Self:
+        """The position at the newest round."""
+        listing, newest = account.rules.listing(market), account.rounds[market]
+        now = health(listing.contract, position, newest.mark, newest.funding)
+        return cls(
+            symbol=listing.instrument.symbol,
+            position_amt=str(position.s * position.lots),
+            entry_cost=str(position.cost),
+            isolated_margin=str(position.margin),
+            liquidation_price=str(account.positions[market].terms.liquidation_tick),
+            mark_price=str(newest.mark),
+            equity=str(now.equity),
+            maint_margin=str(now.maintenance),
+        )
+
+
+class BalanceShape(Shape, frozen=True):
+    """The channel's money, nano: `balance` is what could be withdrawn were nothing open."""
+
+    asset: str
+    balance: str
+    available_balance: str
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """The account's."""
+        return cls("TON", str(account.balance), str(max(0, account.available)))
+
+
+class MandateShape(Shape, frozen=True):
+    """A mandate of the asking key: `left` of its `reserve`, and the newest number that was used."""
+
+    mandate: int
+    slot: int
+    symbol: str
+    reserve: str
+    left: str
+    max_qty: str
+    leverage: int
+    expires: int
+    newest_number: int
+
+    @classmethod
+    def of(cls, account: Account, mandate: Mandate) -> Self:
+        """The mandate as it stands."""
+        given = mandate.terms
+        return cls(
+            mandate=given.key,
+            slot=given.slot,
+            symbol=account.rules.listing(given.market).instrument.symbol,
+            reserve=str(given.reserve),
+            left=str(mandate.left),
+            max_qty=str(given.max_lots),
+            leverage=given.leverage,
+            expires=given.expires_ms,
+            newest_number=mandate.used.newest,
+        )
+
+
+class AccountShape(Shape, frozen=True):
+    """Everything at once."""
+
+    assets: list[BalanceShape]
+    positions: list[PositionShape]
+    mandates: list[MandateShape]

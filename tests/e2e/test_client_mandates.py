@@ -1,0 +1,204 @@
+"""A bot with a sub-key and nothing else, over REST, while its owner is away; then he comes back and judges it all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from service_stage import DEPOSIT, MARK, MARKET, PAYOUT, LocalLine, Trader, found, priced
+
+from fairway.client.bot import Bot
+from fairway.client.keystore import Keystore
+from fairway.client.wish import Permit, Wish
+from fairway.crypto.keys import Signer
+from fairway.errors import Rejected
+from fairway.exchange import event
+from fairway.service.api.throttle import Spends, Throttle
+from fairway.service.house import House, Settings
+from fairway.service.serve import application
+from fairway.units import TON
+
+HOUR_MS = 3_600_000
+
+
+class Stage:
+    """A house of this process, an owner and another trader by their sessions, and the owner's bot by REST."""
+
+    def __init__(self, house: House, web: httpx.ASGITransport, owner: Trader, other: Trader) -> None:
+        self.house, self.web, self.owner, self.other = house, web, owner, other
+        self.sub_key = Signer.of(owner.keystore.subkey_seed("bot"))
+
+    async def grant(self, **changes: int) -> Bot:
+        expires_ms = self.house.clock.now_ms() + HOUR_MS
+        given = {"reserve": 100 * TON, "max_lots": 1_000, "leverage": 10, "expires_ms": expires_ms} | changes
+        key = await self.owner.session.grant(Permit(self.sub_key.key, MARKET, **given))
+        return self.bot(key)
+
+    def bot(self, key: int, signer: Signer | None = None) -> Bot:
+        account = self.owner.session.account
+        given, now_ms = account.mandates[key].terms, self.house.clock.now_ms
+        return Bot("http://fairway", signer or self.sub_key, account.rules, given, clock_ms=now_ms, transport=self.web)
+
+    async def sleep(self, trader: Trader) -> None:
+        await trader._stop()
+
+    async def wake(self, trader: Trader) -> None:
+        await trader.restart("")
+
+
+@asynccontextmanager
+async def dial(house: House):
+    line = LocalLine(house)
+    yield line
+
+
+@pytest.fixture
+async def stage(tmp_path):
+    house = House.open(Settings(found(tmp_path / "venue")))
+    running = asyncio.create_task(house.run())
+    traders = [Trader(tmp_path, name) for name in ("owner", "other")]
+    for trader in traders:
+        await enter(house, trader)
+    await house.sequencer.submit(priced(1))
+    web = httpx.ASGITransport(application(house))
+    yield Stage(house, web, *traders)
+    for trader in traders:
+        await trader.end()
+    await house.stop()
+    await running
+    house.close(clean=True)
+
+
+async def enter(house: House, trader: Trader) -> None:
+    trader.session.venue = type(trader.session.venue)(
+        lambda: dial(house), trader.session.venue.network, trader.session.venue.vault
+    )
+    venue = trader.session.venue
+    make = trader._session
+
+    def session(channel_id):
+        made = make(channel_id)
+        made.venue = venue
+        return made
+
+    trader._session = session
+    trader.start()
+    await trader.session.open(PAYOUT)
+    funded = event.Funded(
+        at_ms=0, channel_id=trader.channel_id, deposit_a=DEPOSIT, deposit_b=10 * DEPOSIT, transaction=bytes(32)
+    )
+    await house.sequencer.submit(funded)
+    trader.session.fund(funded)
+
+
+async def test_a_bot_trades_while_its_owner_is_away_and_he_takes_in_what_it_did(stage):
+    async with await stage.grant() as bot:
+        signed = stage.house.engine.channels[stage.owner.channel_id].a.half.seqno
+        await stage.sleep(stage.owner)
+        resting = await bot.place(bot.order("BUY", "LIMIT", 10, MARK - 100, new_client_order_id="low"))
+        assert (resting["status"], resting["clientOrderId"], resting["mandated"]) == ("NEW", "low", True)
+        filled = await bot.place(bot.order("BUY", "LIMIT", 20, MARK))
+        await stage.other.session.place(Wish(MARKET, False, 20, MARK, leverage=5))
+        assert (await bot.ask("GET", "/v1/order", orderId=filled["orderId"]))["status"] == "FILLED"
+        assert (await bot.cancel(resting["orderId"]))["status"] == "CANCELED"
+        trades = await bot.ask("GET", "/v1/userTrades")
+        assert [(trade["orderId"], trade["qty"], trade["maker"]) for trade in trades] == [
+            (filled["orderId"], "20", True)
+        ]
+        (position,) = await bot.ask("GET", "/v1/positionRisk")
+        assert (position["positionAmt"], position["markPrice"]) == ("20", str(MARK))
+        assert stage.house.engine.channels[stage.owner.channel_id].a.half.seqno == signed
+        await stage.wake(stage.owner)
+        await stage.owner.session.granted()
+        await stage.owner.until(lambda account: account.signed_lots(MARKET) == 20)
+        await stage.owner.session.countersign()
+        ours, theirs = stage.house.engine.accounts[stage.owner.channel_id], stage.owner.session.account
+        assert ours.a_conditionals.root_hash() == theirs.a_conditionals.root_hash()
+        assert not stage.owner.store.evidence(stage.owner.channel_id)
+        assert len(await bot.ask("GET", "/v1/allOrders")) == 2
+
+
+async def test_the_same_order_again_is_placed_once_and_a_batch_answers_each(stage):
+    async with await stage.grant() as bot:
+        order = bot.order("BUY", "LIMIT", 5, MARK - 50)
+        assert await bot.place(order) == await bot.place(order)
+        too_large = bot.order("BUY", "LIMIT", 1_001, MARK - 50)
+        answers = await bot.place_many([order, too_large, bot.order("SELL", "LIMIT", 5, MARK + 50)])
+        assert answers[0]["status"] == answers[2]["status"] == "NEW"
+        assert answers[1]["data"]["code"] == "mandate.lots"
+        assert len(await bot.ask("GET", "/v1/openOrders", symbol=bot.symbol)) == 2
+        await bot.cancel_all()
+        assert await bot.ask("GET", "/v1/openOrders") == []
+
+
+async def test_an_owner_takes_a_mandate_back_at_once(stage):
+    async with await stage.grant() as bot:
+        await bot.place(bot.order("BUY", "LIMIT", 5, MARK - 50))
+        await stage.owner.session.revoke(bot.mandate.key)
+        assert not stage.owner.session.account.orders
+        with pytest.raises(Rejected, match=r"request\.key"):
+            await bot.place(bot.order("BUY", "LIMIT", 5, MARK - 50))
+
+
+async def test_a_bot_that_begins_again_goes_on_with_fresh_numbers(stage):
+    async with await stage.grant() as bot:
+        await bot.place(bot.order("BUY", "LIMIT", 5, MARK - 50))
+    async with stage.bot(bot.mandate.key) as again:
+        placed = await again.place(again.order("BUY", "LIMIT", 5, MARK - 50))
+        assert placed["orderId"] & 0xFFFFFF == 2
+
+
+async def test_requests_that_are_not_the_sub_keys_or_not_of_now_are_refused(stage):
+    bot = await stage.grant()
+    stranger = stage.bot(bot.mandate.key, Signer.of(bytes(32)))
+    with pytest.raises(Rejected, match=r"request\.key"):
+        await stranger.ask("GET", "/v1/balance")
+    for skew_ms in (-10_000, 10_000):
+        bot._clock_ms = lambda skew_ms=skew_ms: stage.house.clock.now_ms() + skew_ms
+        with pytest.raises(Rejected, match=r"request\.time") as refused:
+            await bot.ask("GET", "/v1/balance")
+        assert refused.value.facts["number"] == -1021
+    bot._clock_ms = stage.house.clock.now_ms
+    assert (await bot.ask("GET", "/v1/balance"))[0]["balance"] == str(DEPOSIT)
+    for change in ({"X-API-SIGNATURE": "00" * 64}, {"X-API-TIMESTAMP": "x"}, {"X-API-KEY": "00" * 32}):
+        async with httpx.AsyncClient(transport=stage.web, base_url="http://fairway") as web:
+            stamp = str(stage.house.clock.now_ms())
+            query = f"channelId={stage.owner.channel_id.hex()}"
+            signed = stage.sub_key.sign(f"{stamp}GET/v1/balance{query}".encode()).hex()
+            headers = {"X-API-KEY": stage.sub_key.key.hex(), "X-API-TIMESTAMP": stamp, "X-API-SIGNATURE": signed}
+            good = await web.get(f"/v1/balance?{query}", headers=headers)
+            assert good.status_code == 200
+            assert int(good.headers["X-RateLimit-Remaining"]) < int(good.headers["X-RateLimit-Limit"])
+            assert (await web.get(f"/v1/balance?{query}", headers=headers | change)).status_code == 400
+            assert (await web.get(f"/v1/account?{query}", headers=headers)).status_code == 400
+            assert (await web.get(f"/v1/balance?{query}&x=1", headers=headers)).status_code == 400
+
+
+async def test_an_order_that_another_key_signed_is_none(stage):
+    bot, stranger = await stage.grant(), Signer.of(bytes(32))
+    forged = stage.bot(bot.mandate.key, stranger).order("BUY", "LIMIT", 5, MARK - 50)
+    with pytest.raises(Rejected, match=r"signature\.invalid"):
+        await bot.place(forged)
+    assert not stage.owner.session.account.orders
+
+
+async def test_a_sub_key_can_neither_close_the_channel_nor_propose_in_it(stage):
+    bot = await stage.grant()
+    thief = Keystore(bytes(32))
+    assert thief.channel(bytes(32)).key != stage.owner.session.side.replica.opened.key_a
+    for path in ("/v1/channel/withdraw", "/v1/channel/close"):
+        with pytest.raises(Rejected):
+            await bot.ask("POST", path)
+
+
+def test_a_bucket_empties_and_fills_and_cancels_go_on_where_orders_do_not():
+    throttle, key, most = Throttle(), bytes(32), Spends.ORDERS.value
+    assert throttle.spend(key, Spends.ORDERS, most, 0).left == 0
+    with pytest.raises(Rejected) as refused:
+        throttle.spend(key, Spends.ORDERS, 1, 0)
+    assert refused.value.facts["retry_after_s"] == 1
+    assert throttle.spend(key, Spends.CANCELS, most, 0).left == Spends.CANCELS.value - most
+    assert throttle.spend(key, Spends.ORDERS, most // 60, 1_000).left == 0
+    assert throttle.spend(bytes([1]) * 32, Spends.ORDERS, 1, 0).left == most - 1
