@@ -6,11 +6,19 @@ import asyncio
 
 import pytest
 from audit_stage import ENTROPY
-from client_stage import MARK, MARKET
+from client_stage import MARK, MARKET, NETWORK
+from onchain_stage import market
 from test_audit_chain import lender
 from test_client_exits import opened, staffed, until
+from test_client_tonconnect import PASSPHRASE, served
+from typer.testing import CliRunner
 
+from fairway.chain.purse import Purse
+from fairway.cli.app import app
+from fairway.client.keystore import Keystore
 from fairway.client.wish import Wish
+from fairway.crypto import keys
+from fairway.crypto.sealed import Cost
 from fairway.errors import Rejected
 from fairway.exchange import effect, event
 from fairway.exchange.engine import Engine
@@ -102,3 +110,23 @@ async def test_shares_that_a_wallet_has_not_are_refused_before_anything_is_sent(
             await lena.withdraw(2 * TON)
         with pytest.raises(Rejected, match=r"lend\.shares"):
             await lena.lend(0)
+
+
+async def test_the_commands_lend_tell_and_withdraw(tmp_path):
+    async with market(tmp_path) as (chain, service), served(chain) as url:
+        keystore = Keystore(keys.derive_seed(b"person", "lena"))
+        keystore.save(tmp_path / "key", PASSPHRASE, Cost(1, 8192))
+        await chain.fund(Purse(chain, keystore.wallet(), NETWORK).address, 1_000 * TON)
+
+        async def lend(word, *more):
+            arguments = ["lend", word, *more, "--keystore", str(tmp_path / "key"), "--vault", service.vault]
+            arguments += ["--chain", url]
+            done = await asyncio.to_thread(CliRunner().invoke, app, arguments, input=f"{PASSPHRASE}\n")
+            return done.output if done.exit_code == 0 else done.exception.code
+
+        assert f"shares   {500 * TON} of" in await lend("deposit", "500")
+        assert "worth    500 TON, as posted in epoch 0" in await lend("status")
+        assert f"shares   {300 * TON} of" in await lend("withdraw", "--shares", str(200 * TON))
+        assert "shares   0 of" in await lend("withdraw")
+        assert await lend("withdraw") == "lend.shares"
+        assert await lend("status", "--service", "http://127.0.0.1:1") == "lend.service"

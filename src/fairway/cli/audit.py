@@ -12,7 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from fairway.audit.auditor import Auditor
+from fairway.audit.records import check, decode
 from fairway.cli.dossier import Dossier, Sealed, audit, is_lie
+from fairway.cli.records import read_view_key
 from fairway.errors import FairwayError
 from fairway.exchange.shown import Shown
 from fairway.units import TON, format_ton
@@ -42,13 +44,20 @@ WHAT = {
 
 
 def audit_folder(
-    folder: Annotated[Path, typer.Argument(help="A service's folder, or a demo's.", exists=True, file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="A service's folder, or a demo's; or published records.", exists=True)],
+    view_key: Annotated[
+        Path | None, typer.Option(help="Of published records: open what is behind them, and compare.", dir_okay=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object instead of a table.")] = False,
 ) -> None:
     """Re-execute a journal offline: every signature, fill, fee, trigger, liquidation, proof and payout.
 
-    Where the folder has them, users' records and the chain are compared too. Exit status 1 names the first lie.
+    Where the folder has them, users' records and the chain are compared too. Of a file of published records: the chain
+    of pool, shares and notes from its beginning, every proof and range. Exit status 1 names the first lie.
     """
+    if folder.is_file():
+        _audit_records(folder, view_key, as_json=as_json)
+        return
     auditor = Auditor()
     try:
         with _Shown() as shown:
@@ -62,6 +71,30 @@ def audit_folder(
         typer.echo(msgspec.json.encode({"verdict": "accepted", **_plain(sealed, auditor), "notes": notes}))
     else:
         _accept(rows, notes, epochs)
+
+
+def _audit_records(path: Path, view_key: Path | None, *, as_json: bool) -> None:
+    try:
+        seen = check(decode(path.read_bytes()), read_view_key(view_key) if view_key else None)
+    except FairwayError as error:
+        _refuse(error, as_json=as_json)
+        raise typer.Exit(1) from None
+    if as_json:
+        worths = [each._asdict() for each in seen.worths]
+        typer.echo(msgspec.json.encode({"verdict": "accepted", **seen._asdict(), "worths": worths}))
+        return
+    rows: list[Row] = [
+        ("records", seen.records, "pool, shares and notes chain from the beginning"),
+        ("proofs of closes, lenders' moves, income", seen.proofs, "verify"),
+        ("proofs of ranges", seen.epochs, f"verify, over {seen.ranged_values:,} values"),
+        ("showings of the pool", seen.showings, "worth at least nothing, lots balance"),
+    ]
+    if view_key:
+        rows.append(("groups opened", seen.opened, "what opens them is what they commit to"))
+    _accept(rows, [], [])
+    for each in seen.worths:
+        worth, state = format_ton(each.nav), format_ton(each.lend_state)
+        typer.echo(f"at record {each.record:,}: worth {worth} TON, lendState {state}, shares {each.shares:,}")
 
 
 class _Shown:
