@@ -13,9 +13,12 @@ from fairway.channel.codec import Adopt, encode
 from fairway.channel.machine import CHAIN_KEY
 from fairway.channel.phase import Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
-from fairway.client.wish import Wish
+from fairway.client.wish import Permit, Wish
+from fairway.crypto.keys import Signer
+from fairway.exchange import claims as claims_module
 from fairway.exchange.claims import KEY_BITS, Exit
-from fairway.exchange.event import Outrun
+from fairway.exchange.event import Mandated, Outrun
+from fairway.exchange.mandate import order_digest, order_key
 from fairway.exchange.terms import MarketTerms
 from fairway.service.errands import Errands
 from fairway.service.sight import HomeComing
@@ -144,6 +147,51 @@ async def test_fills_that_who_leaves_has_not_signed_are_claimed_by_their_receipt
         await paid_out(chain, service, alice)
         assert channel.a.half.body.conditionals_hash != account.a_conditionals.root_hash()
         assert service.engine.venue.recovered == 0, "a fill that nobody has signed is worth what the position is"
+
+
+async def ordered_by_sub_key(service, alice, *, buy):
+    """The half in which alice signed a mandate; then an order of its sub-key, which she has not signed."""
+    side, sub_key = alice.session.side, Signer.of(bytes([9]) * 32)
+    later_ms = service.now_ms + 10**9
+    key = await alice.session.grant(Permit(sub_key.key, MARKET, 90 * TON, LOTS, 10, later_ms))
+    half = side.replica.channel.a.half
+    wish = Wish(MARKET, buy, LOTS, MARK, leverage=10, expires_ms=later_ms)
+    terms = wish.terms(side.account.rules, side.channel_id, order_key(0, 1))
+    word = sub_key.sign(order_digest(key, terms))
+    await service.sequencer.submit(
+        Mandated(at_ms=0, channel_id=side.channel_id, mandate=key, order=terms, signature=word)
+    )
+    return SignedHalf(half, side._signer.sign(half.digest()))
+
+
+async def left_with_fills_of_a_sub_key(chain, service, alice, bob, mark):
+    """Alice leaves by the half in which she signed the mandate, after her bot's order was filled."""
+    stale = await ordered_by_sub_key(service, alice, buy=True)
+    await bob.session.place(Wish(MARKET, False, LOTS, MARK, leverage=10))
+    channel_id = alice.session.side.channel_id
+    account = service.engine.accounts[channel_id]
+    await until(lambda: MARKET in alice.session.account.positions)
+    await chain.advance(60)
+    await alice.onchain.start((stale, alice.session.side.replica.channel.b))
+    await exit_rounds(chain, service, alice, mark)
+    assert account.balance < 100 * TON
+    await chain.advance(service.engine.rules.quarantine_s + 2)
+    await until_settled(alice)
+    await paid_out(chain, service, alice)
+
+
+async def test_fills_of_a_sub_key_that_its_owner_has_not_signed_are_claimed_under_his_mandate(tmp_path):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await left_with_fills_of_a_sub_key(chain, service, alice, bob, MARK - 1_001)
+        assert service.engine.venue.recovered == 0, "what the bot lost is paid to the nano"
+
+
+async def test_planted_a_service_that_forgets_the_words_of_sub_keys_is_paid_less(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims_module, "_allows", lambda *_: False)
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(10):
+                await left_with_fills_of_a_sub_key(chain, service, alice, bob, MARK - 1_001)
 
 
 async def test_a_fill_that_vault_and_channel_both_know_of_is_charged_once(tmp_path):
