@@ -28,12 +28,16 @@ from fairway.service import archive
 from fairway.service.deploy import Charter, deploy
 from fairway.service.keys import Keyring
 from fairway.service.watch import Watch
+from fairway.ton.address import Address
+from fairway.ton.cells import cell_hash
 from fairway.ton.vault_messages import (
     EVIDENCE_VALUE,
     WORD_VALUE,
     SignedCell,
     lend,
+    pool_value,
     post_bond,
+    post_value,
     slash_two_halves,
     withdraw,
 )
@@ -239,6 +243,17 @@ def test_a_forged_move_of_a_lender_is_named(honest, alone, kind, changes):
         journal = journal[: seq + 1]
     verdict = audited(alone, journal)
     assert (verdict["code"], verdict["seq"]) == ("audit.lender", seq)
+
+
+@pytest.mark.parametrize("record", [b"r" * 32, bytes(32)])
+def test_a_value_posted_from_a_record_that_nobody_made_is_named(honest, tmp_path, record):
+    """The planted lie: the operator says that lenders' shares are worth less than they are."""
+    demo = shutil.copytree(honest, tmp_path / "demo")
+    vault = event.decode(payloads(demo)[0]).vault
+    said = pool_value(Address.parse(vault), 1, 100_000 * TON, record)
+    signature = Keyring.open(demo / "service").consent().sign(cell_hash(said))
+    asyncio.run(_send(demo, TON // 10, post_value(SignedCell(signature, said))))
+    assert run(demo)["code"] == "audit.posted"
 
 
 def test_a_lender_who_was_never_there_is_named(honest, alone):

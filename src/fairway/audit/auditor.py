@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from fairway.audit.examiner import Examiner
 from fairway.audit.lie import Lie
-from fairway.audit.onchain import ChainClaims, ChannelFacts, Compared, VaultFacts
+from fairway.audit.onchain import ChainClaims, ChannelFacts, Compared, VaultFacts, check_posts
 from fairway.audit.outbox import Frames, check_checkpoint, check_letters
 from fairway.audit.spoken import Said, Spoken
 from fairway.exchange.entry import Entry
@@ -68,4 +68,5 @@ class Auditor:
 
     def compare_chain(self, vault: VaultFacts, channels: Mapping[bytes, ChannelFacts]) -> None:
         """What the chain shows now."""
+        check_posts(vault.posts, {each.txid: each for each in self.examiner.epochs})
         self.findings.chain = self.claims.check(vault, channels, self.examiner.engine.venue.ledger)

@@ -27,9 +27,22 @@ from fairway.exchange.event import (
     Slashed,
 )
 from fairway.exchange.ledger import WORLD, Ledger
+from fairway.exchange.shown import Shown
+from fairway.units import FUNDING_SCALE, div_down
 from fairway.vault.losses import slash_fine, slash_stake
 
-__all__ = ["ChainClaims", "ChannelFacts", "Compared", "Dispute", "HomeComing", "LenderMove", "TopUp", "VaultFacts"]
+__all__ = [
+    "ChainClaims",
+    "ChannelFacts",
+    "Compared",
+    "Dispute",
+    "HomeComing",
+    "LenderMove",
+    "Posted",
+    "TopUp",
+    "VaultFacts",
+    "check_posts",
+]
 
 
 class TopUp(NamedTuple):
@@ -84,6 +97,15 @@ class LenderMove(NamedTuple):
     held: int = 0
 
 
+class Posted(NamedTuple):
+    """All `shares` of the vault, worth `before`, were posted to be worth `value`, computed from `record`."""
+
+    before: int
+    value: int
+    shares: int
+    record: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class VaultFacts:
     """The vault: its sums in nano, its transactions, and what left it for wallets apart from home-comings.
@@ -104,6 +126,7 @@ class VaultFacts:
     slashings: Mapping[bytes, bytes]
     transactions: Mapping[bytes, int]
     lenders: Mapping[bytes, LenderMove] = field(default_factory=dict)
+    posts: Sequence[Posted] = ()
 
 
 class Compared(NamedTuple):
@@ -298,6 +321,17 @@ class ChainClaims:
                 seq, _ = self.opened[home.channel_id]
                 raise Lie(seq, "audit.unseen", "the chain shows the end of this channel, and no entry tells of it")
         return len(unseen)
+
+
+def check_posts(posts: Sequence[Posted], shown: Mapping[bytes, Shown]) -> None:
+    """Every posted value names a showing of the pool, and moves towards what that proves, not past it; else `Lie`."""
+    for post in posts:
+        proven = shown.get(post.record)
+        if proven is None:
+            raise Lie(None, "audit.posted", f"{post.value} nano were posted, and no epoch shows that record")
+        target = div_down(post.shares * proven.worth, FUNDING_SCALE * proven.shares)
+        if not min(post.before, target) <= post.value <= max(post.before, target):
+            raise Lie(None, "audit.posted", f"{post.value} nano were posted; the record shows {target}")
 
 
 def _check_lender(seq: int, told: Lent | Left, vault: VaultFacts) -> None:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fairway.audit.onchain import ChainClaims, ChannelFacts, Dispute, HomeComing, LenderMove, TopUp, VaultFacts
+from fairway.audit.onchain import ChainClaims, ChannelFacts, Dispute, HomeComing, LenderMove, Posted, TopUp, VaultFacts
 from fairway.chain.interface import Message, Transaction
 from fairway.chain.router import Router
 from fairway.channel import codec
@@ -97,7 +97,8 @@ class _Reading:
             claims[str(wallet)] += nano
         homes = [found for each in transactions if (found := self._home(each)) is not None]
         ends = {home.digest for home in homes}
-        lenders, lent = _lent(transactions)
+        sight = LenderSight()
+        lenders, lent = _lent(transactions, sight)
         return VaultFacts(
             locked=books.locked,
             bond=books.bond,
@@ -110,6 +111,7 @@ class _Reading:
             slashings=self._about(transactions, slashed_channel),
             transactions={each.digest: each.lt for each in transactions},
             lenders=lenders,
+            posts=[Posted(*each) for each in sight.posts],
         )
 
     def _about(
@@ -184,9 +186,9 @@ def _minted(message: Message) -> int:
     return nano if payload.load_uint(32) == TOP_UP and payload.load_bit() else 0
 
 
-def _lent(transactions: Iterable[Transaction]) -> tuple[dict[bytes, LenderMove], int]:
+def _lent(transactions: Iterable[Transaction], sight: LenderSight) -> tuple[dict[bytes, LenderMove], int]:
     """Every move of a lender by its digest, and what all of them, and the operator's fees, leave in the vault."""
-    sight, moves, inside = LenderSight(), dict[bytes, LenderMove](), 0
+    moves, inside = dict[bytes, LenderMove](), 0
     for each in transactions:
         move = sight.see(each)
         if move is not None:

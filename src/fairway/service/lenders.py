@@ -18,7 +18,7 @@ from fairway.units import FUNDING_SCALE, div_down
 from fairway.vault.pool import STEP, lend, withdraw
 from fairway.vault.state import Books
 
-__all__ = ["LenderMove", "LenderSight", "posted_value"]
+__all__ = ["LenderMove", "LenderSight", "Posted", "posted_value"]
 
 LEND, WITHDRAW, POST_VALUE = 0x4C454E44, 0x57544844, 0x504F5354
 PLENTY = 1 << 100
@@ -40,10 +40,20 @@ class LenderMove(NamedTuple):
         return self.shares > 0
 
 
+class Posted(NamedTuple):
+    """All `shares` of the vault, worth `before`, were posted to be worth `value`, computed from `record`."""
+
+    before: int
+    value: int
+    shares: int
+    record: bytes
+
+
 class LenderSight:
-    """Fed every transaction of one vault in its order."""
+    """Fed every transaction of one vault in its order; `posts` is what was posted so far."""
 
     def __init__(self) -> None:
+        self.posts: list[Posted] = []
         self._books = Books(locked=PLENTY)
         self._words: dict[int, Callable[[Transaction, str, Slice], LenderMove | None]] = {
             LEND: self._lent,
@@ -81,11 +91,18 @@ class LenderSight:
         posted.skip_bits(32)
         posted.load_address()
         epoch, value = posted.load_uint(32), posted.load_coins() or 0
+        pool = self._books.pool
+        self.posts.append(Posted(pool.value, value, pool.shares, bytes(posted.load_bytes(32))))
         self._books = replace(self._books, pool=replace(self._books.pool, epoch=epoch, value=value))
 
 
 def posted_value(pool: PoolView, shown: PostValue, most: int) -> int:
-    """What to post: all shares of the vault at the price that `shown` proves, as far as one step and `most` allow."""
-    value = div_down(pool.shares * shown.worth, FUNDING_SCALE * shown.shares)
+    """What to post: all shares of the vault at the price that `shown` proves, as far as one step and `most` allow.
+
+    What stands already, where nothing between it and that price is allowed.
+    """
+    target = div_down(pool.shares * shown.worth, FUNDING_SCALE * shown.shares)
     step = pool.value // STEP
-    return min(max(value, pool.value - step), pool.value + step, most)
+    stepped = min(max(target, pool.value - step), pool.value + step)
+    value = min(stepped, most)
+    return value if value >= min(pool.value, stepped) else pool.value

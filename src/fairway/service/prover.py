@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 BATCH = 16
 ATTEMPTS = 3
-LONG = 2
+LONG = 4
 """An epoch may be so many times as long as it should, to end where the pool is shown."""
 ENTROPY_SIZE = 32
 
