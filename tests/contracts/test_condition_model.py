@@ -8,7 +8,7 @@ from functools import cache
 from random import Random
 
 import pytest
-from channel_stage import SEED_B
+from channel_stage import SEED_B, TON
 from evidence import (
     DELAY_MS,
     KEY,
@@ -38,7 +38,8 @@ from fairway.crypto.keys import public_key
 from fairway.exchange import valuation
 from fairway.exchange.conditions import order_conditional
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.mandate import WINDOW, MandateTerms, Used, order_key
+from fairway.exchange.mandate import WINDOW, MandateTerms, Used, order_key, unsigned_weight
+from fairway.exchange.mandating import MAX_UNSIGNED_WEIGHT
 from fairway.exchange.rules import Requirement
 from fairway.exchange.terms import MarketTerms, OrderTerms, Receipt
 from fairway.exchange.valuation import Forward, Totals, gained, lost, profit, reserve_of
@@ -301,3 +302,25 @@ def test_planted_caps_of_each_promise_alone_are_caught(monkeypatch):
     monkeypatch.setitem(globals(), "lost", alone)
     with pytest.raises(AssertionError, match="differ"):
         compare(200)
+
+
+WAITS = {"trigger_tick": 45_000, "kind": 4, "trigger_above": True}
+
+
+@pytest.mark.parametrize("more", [{}, WAITS, WAITS | {"callback_ppm": 1000}])
+def test_as_many_orders_of_sub_keys_as_the_service_lets_go_unsigned_fit_in_one_claim(more):
+    given, fills = mandate(), {}
+    fired, peak = signed_round(9, 2000, 46_000), signed_round(8, 2000, 44_000)
+    for number in range(1, MAX_UNSIGNED_WEIGHT // unsigned_weight(order(**more)) + 1):
+        placed = order(key=order_key(3, number), **more)
+        filled = receipt(placed, 10, 10 * 1000 * 50_000, 0, 5000)
+        fills[placed.key] = fill_input(
+            filled,
+            placed,
+            fired if more else None,
+            peak if "callback_ppm" in more else None,
+            mandated=word(given, placed),
+        )
+    conditionals = Conditionals([(9, permit(given)), (KEY, Conditional(flat().cell(), MARKET_CODE, 0))])
+    case = Case(True, flat(), conditionals, market_input(ends(20_000, 0), None, fills), 0, 0, (), False)
+    assert case.run() == TON

@@ -127,6 +127,7 @@ def give_away(desk: Desk, times: int) -> None:
         desk.world.propose(desk.other, [sell(20), buy(20, MARK - 900)])
         desk.order(buy(20, MARK, Kind.IOC))
         desk.order(sell(20, MARK - 900, Kind.IOC))
+        desk.world.propose(desk.owner)
 
 
 def test_the_most_that_a_sub_key_can_lose_is_what_its_owner_signed():
@@ -239,6 +240,21 @@ def test_too_much_that_the_owner_has_not_signed_stops_the_bot_until_he_does(desk
     assert desk.world.code_of(desk.event(buy(1, MARK - 10))) == "mandate.exposure"
     desk.cancel()
     desk.world.propose(desk.owner)
+    desk.order(buy(1, MARK - 10))
+
+
+def test_no_more_orders_than_one_claim_can_show_go_unsigned(desk):
+    for _ in range(mandating.MAX_UNSIGNED_WEIGHT):
+        desk.cancel(desk.order(buy(1, MARK - 10)))
+    desk.world.propose(desk.other, [sell(100)])
+    for _ in range(mandating.MAX_UNSIGNED_WEIGHT - 1):
+        desk.order(buy(1, MARK, Kind.IOC))
+    resting = desk.order(buy(1, MARK - 10))
+    assert desk.world.code_of(desk.event(buy(1, MARK - 10))) == "mandate.exposure"
+    desk.cancel(resting)
+    desk.order(buy(1, MARK - 10))
+    desk.world.propose(desk.owner)
+    assert not desk.world.engine.venue.unsigned_orders
     desk.order(buy(1, MARK - 10))
 
 

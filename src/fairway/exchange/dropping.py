@@ -37,6 +37,7 @@ def drop(venue: Venue, turn: Turn, channel_id: bytes, key: int, reason: str) -> 
     venue.carriers.pop((channel_id, key), None)
     turn.note(channel_id, change)
     if not order.lots:
+        venue.unsigned_orders.get(channel_id, {}).pop(key, None)
         for child in account.links.children(key):
             if child in account.orders:
                 drop(venue, turn, channel_id, child, "unarmed")

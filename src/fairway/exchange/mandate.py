@@ -33,6 +33,7 @@ __all__ = [
     "order_key",
     "revoke_digest",
     "slot_of",
+    "unsigned_weight",
 ]
 
 NUMBER_BITS = 24
@@ -132,6 +133,11 @@ def mandated_cell(mandate: int, order: OrderTerms) -> Plain:
 def order_digest(mandate: int, order: OrderTerms) -> bytes:
     """What the sub-key signs to place `order`: the hash of that cell."""
     return mandated_cell(mandate, order).hash
+
+
+def unsigned_weight(order: OrderTerms) -> int:
+    """How much of a claim an unsigned order takes: itself, and each signed round that is shown with it."""
+    return 1 + order.waits + (order.callback_ppm > 0)
 
 
 def cancel_digest(channel_id: bytes, mandate: int, keys: Sequence[int]) -> bytes:

@@ -15,18 +15,23 @@ from fairway.exchange import event
 from fairway.exchange.account import Account
 from fairway.exchange.change import Mandated, Revoked
 from fairway.exchange.dropping import drop, sweep_if_due
-from fairway.exchange.mandate import is_mandated, slot_of
+from fairway.exchange.mandate import is_mandated, slot_of, unsigned_weight
 from fairway.exchange.permits import check_order_under, mandate_in
 from fairway.exchange.proposals import check_order_market
 from fairway.exchange.terms import OrderTerms
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Venue, order_id_of
+from fairway.exchange.venue import Unsigned, Venue, order_id_of
 from fairway.exchange.waking import enter
 
-__all__ = ["MAX_UNSIGNED", "live_under", "order_under", "revoke", "withdraw"]
+__all__ = ["MAX_UNSIGNED", "MAX_UNSIGNED_WEIGHT", "live_under", "order_under", "revoke", "withdraw"]
 
 MAX_UNSIGNED = 4096
 """How many halves of ours an owner may leave unanswered while sub-keys order for him."""
+MAX_UNSIGNED_WEIGHT = 24
+"""How many orders of sub-keys may live, or have been filled, since his newest half: what one claim can surely show.
+
+What waits for a price counts twice, for the claim shows a round with it; what trails three times.
+"""
 
 
 def order_under(venue: Venue, turn: Turn, signed: event.Mandated) -> None:
@@ -36,20 +41,28 @@ def order_under(venue: Venue, turn: Turn, signed: event.Mandated) -> None:
     check_trading(channel.phase)
     check_order_under(account, signed.mandate, order, turn.at_ms)
     check_order_market(venue, order, turn.at_ms)
+    _check_unsigned(venue, channel, signed.channel_id, order)
     _check_room(channel, account, order)
     sweep_if_due(venue, turn, signed.channel_id, order.market)
     change = Mandated(signed.mandate, order, signed.signature, turn.at_ms)
     venue.change(signed.channel_id, change)
     turn.note(signed.channel_id, change)
+    unsigned = Unsigned(newest_b(channel) + 1, unsigned_weight(order))
+    venue.unsigned_orders.setdefault(signed.channel_id, {})[order.key] = unsigned
     heappush(venue.expiries[order.market], (order.expires_ms, order_id_of(signed.channel_id, order.key)))
     venue.counts.orders += 1
     enter(venue, turn, signed.channel_id, order.key)
 
 
-def _check_room(channel: Channel, account: Account, order: OrderTerms) -> None:
+def _check_unsigned(venue: Venue, channel: Channel, channel_id: bytes, order: OrderTerms) -> None:
+    """What the owner has not signed could still be claimed of his newest half, whole; else `Rejected`."""
     unsigned = newest_b(channel) - (channel.a.half.cited if channel.a else 0)
-    if unsigned >= MAX_UNSIGNED:
+    weight = sum(each.weight for each in venue.unsigned_orders.get(channel_id, {}).values())
+    if unsigned >= MAX_UNSIGNED or weight + unsigned_weight(order) > MAX_UNSIGNED_WEIGHT:
         raise Rejected("mandate.exposure", "the owner must sign what his sub-keys did before they go on")
+
+
+def _check_room(channel: Channel, account: Account, order: OrderTerms) -> None:
     if balance_b(channel) - account.b_conditionals.maximum() < account.rules.cap(order.reserve):
         raise Rejected("channel.room", "the service's side of the channel is used up; it will be topped up")
 

@@ -162,6 +162,9 @@ def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
 def _carry(venue: Venue, event: Proposed) -> None:
     channel = venue.channels[event.channel_id]
     assert channel.a is not None
+    unsigned = venue.unsigned_orders.pop(event.channel_id, {})
+    if left := {key: each for key, each in unsigned.items() if each.b_seqno > event.cites}:
+        venue.unsigned_orders[event.channel_id] = left
     for key in venue.accounts[event.channel_id].orders:
         # Orders of sub-keys are in the half that takes them in.
         if is_mandated(key) and key in channel.a_conditionals:

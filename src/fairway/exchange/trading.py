@@ -14,10 +14,11 @@ from fairway.exchange.dropping import drop, expire, reconcile, send_siblings_awa
 from fairway.exchange.effect import Print
 from fairway.exchange.ledger import FEES, INSURANCE, POOL, user
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.mandate import is_mandated, unsigned_weight
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import Kind, OrderTerms, Receipt
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Debt, Venue, order_id_of, owner_of, split_order_id
+from fairway.exchange.venue import Debt, Unsigned, Venue, order_id_of, owner_of, split_order_id
 from fairway.market.match import prevented
 from fairway.market.order import Force, Order, Prevention, Resting
 
@@ -254,6 +255,9 @@ def _fill(
         price,
     )
     turn.note(channel_id, change, receipt)
+    if is_mandated(key):
+        unsigned = Unsigned(receipt.b_seqno, unsigned_weight(order.terms))
+        venue.unsigned_orders.setdefault(channel_id, {})[key] = unsigned
     if key not in account.orders:
         venue.carriers.pop((channel_id, key), None)
     turn.armed.extend((channel_id, child) for child in asleep)

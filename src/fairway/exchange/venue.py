@@ -26,7 +26,7 @@ from fairway.exchange.terms import OracleRound, Receipt
 from fairway.market.book import Book
 from fairway.risk.contract import Payoff
 
-__all__ = ["Carrier", "Debt", "Dodge", "Venue", "order_id_of", "owner_of", "split_order_id"]
+__all__ = ["Carrier", "Debt", "Dodge", "Unsigned", "Venue", "order_id_of", "owner_of", "split_order_id"]
 
 
 class Carrier(NamedTuple):
@@ -66,6 +66,13 @@ def split_order_id(order_id: int) -> tuple[bytes, int]:
     return (order_id >> 32).to_bytes(16), order_id & 0xFFFFFFFF
 
 
+class Unsigned(NamedTuple):
+    """An order of a sub-key: the half in which it was last placed or filled, and how much of a claim it takes."""
+
+    b_seqno: int
+    weight: int
+
+
 class Dodge(NamedTuple):
     """A position liquidated while its owner was leaving alone: his signed half that carries it, and the round."""
 
@@ -87,7 +94,8 @@ class Venue:
 
     Beside the accounts stands what follows from them and would be slow to search for: `holders` of each market, the
     sum `net` of their signed lots, `open_lots` held long, `expiries` of orders (a heap), `unsigned` debts by their
-    time, and the users' sums that the identities need. `check` counts all of it again.
+    time, `unsigned_orders` of sub-keys that their owner's newest half does not hold or whose fills it does not, and the
+    users' sums that the identities need. `check` counts all of it again.
     """
 
     __slots__ = (
@@ -133,6 +141,7 @@ class Venue:
         "touched",
         "unproven",
         "unsigned",
+        "unsigned_orders",
     )
 
     def __init__(self, founded: Founded) -> None:
@@ -163,6 +172,7 @@ class Venue:
         self.switches = Switches()
         self.expiries: dict[int, list[tuple[int, int]]] = {market: [] for market in self.rules.listings}
         self.unsigned: dict[int, deque[tuple[bytes, Debt]]] = {market: deque() for market in self.rules.listings}
+        self.unsigned_orders: dict[bytes, dict[int, Unsigned]] = {}
         self._known: dict[bytes, _Known] = {}
         self._users = _Known()
         self.net_fees = dict.fromkeys(self.rules.listings, 0)
