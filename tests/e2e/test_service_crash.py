@@ -19,7 +19,7 @@ from fairway.exchange.engine import Engine
 from fairway.service import archive
 from fairway.service.journal import Journal
 
-KILLS = int(os.environ.get("FAIRWAY_KILLS", "4"))
+KILLS = int(os.environ.get("FAIRWAY_KILLS", "200" if os.environ.get("FAIRWAY_SIM") else "5"))
 
 
 def rebuilt(folder):

@@ -82,9 +82,7 @@ class World:
     def put(self, happened: event.AnyEvent) -> list[effect.AnyEffect]:
         self.engine.authenticate(happened)
         effects = self.engine.apply(happened)
-        self.engine.venue.check()
-        for channel_id in self.engine.accounts:
-            inspect_account(self.engine.venue, channel_id)
+        self.checked(happened, effects)
         self.journal.append(event.encode(happened))
         self.effects += effects
         if isinstance(happened, event.Priced):
@@ -102,6 +100,13 @@ class World:
         for wanted in effects:
             self._perform(wanted)
         return effects
+
+    def checked(self, happened: event.AnyEvent, effects: list[effect.AnyEffect]) -> None:
+        """What must be true after `happened`, before anybody is told of it."""
+        del happened, effects
+        self.engine.venue.check()
+        for channel_id in self.engine.accounts:
+            inspect_account(self.engine.venue, channel_id)
 
     def _perform(self, wanted: effect.AnyEffect) -> None:
         match wanted:
@@ -268,15 +273,15 @@ class World:
 
     # The world outside
 
-    def dispute(self, channel_id: bytes) -> list[effect.AnyEffect]:
-        """The channel's user starts to leave alone, at its newest halves."""
+    def dispute(self, channel_id: bytes, stale: int = 0) -> list[effect.AnyEffect]:
+        """The channel's user starts to leave alone, at its newest halves or with a half that is `stale` older."""
         channel = self.engine.channels[channel_id]
         assert channel.a is not None
         started = event.Disputed(
             at_ms=self.now_ms,
             channel_id=channel_id,
             by_a=True,
-            seqno_a=channel.a.half.seqno,
+            seqno_a=max(1, channel.a.half.seqno - stale),
             seqno_b=newest_b(channel),
             started_ms=self.now_ms,
             transaction=bytes(32),

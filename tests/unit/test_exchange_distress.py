@@ -105,6 +105,15 @@ def test_a_winner_is_paid_his_cap_and_not_a_nano_more(parts):
     assert world.replayed().digest() == world.engine.digest()
 
 
+def test_whom_a_liquidation_puts_into_distress_is_liquidated_in_the_same_round(world):
+    _ada, bob, cy = names(world)
+    world.propose(cy, [Wish(MARKET, True, 60, MARK - 100, leverage=20)])
+    world.price(MARKET, MARK // 2)
+    assert held(world, cy) == 0
+    assert world.engine.venue.counts.liquidations == 2
+    assert held(world, bob) == 0
+
+
 def test_a_dispute_drops_the_orders_and_ends_the_position_when_the_conditions_do(world):
     ada, bob, _ = names(world)
     world.propose(ada, [Wish(MARKET, True, 1, MARK - 500)])

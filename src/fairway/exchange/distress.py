@@ -31,13 +31,20 @@ FORCED_ORDER = bytes(32)
 
 
 def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
-    """Liquidate every position in `market` that the newest mark puts below its maintenance margin."""
+    """Liquidate every position in `market` that the newest mark puts below its maintenance margin.
+
+    Whom a liquidation met in the book with an order far from the mark may be in distress then himself: his turn comes.
+    """
     accounts, liquidating = venue.accounts, venue.liquidating
-    for channel_id in [name for name in venue.holders[market] if accounts[name].is_distressed(market)]:
-        if accounts[channel_id].is_distressed(market):
-            venue.counts.liquidations += (market, channel_id) not in liquidating
-            liquidating.add((market, channel_id))
-            _liquidate(venue, turn, channel_id, market)
+    done: set[bytes] = set()
+    holders = venue.holders[market]
+    while found := [name for name in holders if name not in done and accounts[name].is_distressed(market)]:
+        done.update(found)
+        for channel_id in found:
+            if accounts[channel_id].is_distressed(market):
+                venue.counts.liquidations += (market, channel_id) not in liquidating
+                liquidating.add((market, channel_id))
+                _liquidate(venue, turn, channel_id, market)
     for each in [each for each in liquidating if each[0] == market and not accounts[each[1]].is_distressed(market)]:
         liquidating.discard(each)
 

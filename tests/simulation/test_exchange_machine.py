@@ -1,0 +1,190 @@
+"""The whole engine under generated histories: every identity after every event, and every identity's planted bug.
+
+I8 (the audit) and I9 (everyone can leave) are no matter of the engine: `test_audit_examiner.py`, `test_leaving.py`.
+`make sim` plays far more, and another set for every `SEED`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from fairway.channel import account as channel_account
+from fairway.exchange import engine, lifecycle, pricing, proposals, trading
+from fairway.exchange.account import Account
+from fairway.exchange.ledger import FEES, Ledger, user
+from fairway.exchange.venue import Venue
+from tests.simulation.exchange_machine import ExchangeMachine, WatchedWorld, counted
+
+LONG = bool(os.environ.get("FAIRWAY_SIM"))
+SEED = int(os.environ.get("SEED", "1"))
+SHRINKING = [Phase.generate, Phase.shrink]
+"""A long run makes small what it found; a short one only prints it."""
+MUST_HAPPEN = {
+    "printed trade": 200,
+    "partial_fills": 1,
+    "printed liquidation": 1,
+    "printed deleverage": 1,
+    "settled bankrupt": 1,
+    "settled gain": 50,
+    "settled loss": 50,
+    "take_profits": 1,
+    "stop_losses": 1,
+    "pushed self_trade": 1,
+    "ended by the exit round": 1,
+    "waits in distress": 1,
+    "cancels": 20,
+    "cancels_lost": 5,
+    "restarts": 50,
+    "jump": 20,
+    "left with a position": 1,
+    "Challenge": 1,
+    "SignClose": 1,
+    "Closed": 1,
+    "PunishFill": 1,
+    "Slashed": 1,
+    "lies": 50,
+    "refused order.margin": 20,
+    "refused order.reduce_only": 10,
+    "refused market.reduce_only": 1,
+    "refused market.halted": 1,
+    "raised oracle.round": 10,
+    "raised oracle.signers": 10,
+    "raised channel.repeat": 1,
+}
+"""How often a rare thing must have happened for the histories to prove anything."""
+
+
+def play(examples, steps, drawn=0, **options):
+    """Play the histories number `drawn` of this seed; the first that breaks something is printed, step by step."""
+    quiet = {"deadline": None, "database": None, "report_multiple_bugs": False}
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        suppress_health_check=list(HealthCheck),
+        **quiet,
+        **options,
+    )
+    run_state_machine_as_test(seed(100 * SEED + drawn)(ExchangeMachine), settings=chosen)
+
+
+def test_every_identity_holds_after_every_event_and_the_rare_branches_were_met():
+    counted.clear()
+    for number in range(5):
+        play(*(400, 150) if LONG else (40, 80), phases=SHRINKING if LONG else [Phase.generate], drawn=number)
+    sys.stdout.writelines([f"seed {SEED}\n", *(f"{times:8} {name}\n" for name, times in sorted(counted.items()))])
+    few = {name: counted[name] for name, least in MUST_HAPPEN.items() if counted[name] < least}
+    assert not few, f"the generator hardly meets these: {few}"
+
+
+# Planted bugs, one for each identity
+
+
+def i1_a_fee_that_reaches_nobody(patch):
+    move = Ledger.move
+
+    def lossy(ledger, debit, credit, nano, reason):
+        move(ledger, debit, credit, nano, reason)
+        if reason == "fee":
+            ledger.balances[credit] -= 1
+
+    patch.setattr(Ledger, "move", lossy)
+
+
+def i2_a_maker_who_is_filled_less_than_his_taker(patch):
+    fill = trading._fill
+
+    def one_leg(venue, turn, channel_id, key, match_id, lots, *rest, taker):
+        return fill(
+            venue, turn, channel_id, key, match_id, lots if taker or lots == 1 else lots - 1, *rest, taker=taker
+        )
+
+    patch.setattr(trading, "_fill", one_leg)
+
+
+def i3_an_entry_that_is_performed_and_not_written(patch):
+    put, numbers = WatchedWorld.put, itertools.count(1)
+
+    def forgetful(world, happened):
+        effects = put(world, happened)
+        if next(numbers) % 25 == 0:
+            world.journal.pop()
+        return effects
+
+    patch.setattr(WatchedWorld, "put", forgetful)
+
+
+def i4_a_seqno_that_is_used_twice(patch):
+    next_b, numbers = engine.next_b, itertools.count(1)
+
+    def again(channel, *rest):
+        half = next_b(channel, *rest)
+        if next(numbers) % 20 or half.seqno == 1:
+            return half
+        return replace(half, body=replace(half.body, seqno=half.seqno - 1))
+
+    patch.setattr(engine, "next_b", again)
+
+
+def i5_a_state_that_knows_more_than_the_journal(patch):
+    numbers = itertools.count(1)
+    patch.setattr(Venue, "next_match", lambda _venue: next(numbers))
+
+
+def i6_a_liquidation_that_does_not_come(patch):
+    patch.setattr(pricing, "liquidate_distressed", lambda *_: None)
+
+
+def i7_a_close_that_is_signed_as_asked(patch):
+    patch.setattr(lifecycle, "_check_close", lambda *_: None)
+
+
+def i10_losses_that_the_pool_never_sees(patch):
+    move = Ledger.move
+
+    def astray(ledger, debit, credit, nano, reason):
+        move(ledger, debit, FEES if reason == "loss" else credit, nano, reason)
+
+    patch.setattr(Ledger, "move", astray)
+
+
+def i11_the_same_margin_promised_twice(patch):
+    patch.setattr(Account, "available", property(lambda account: account.balance - account.posted))
+    patch.setattr(channel_account, "cover_a", lambda *_: 0)
+    patch.setattr(proposals, "_check_room", lambda *_: None)
+
+
+def i12_a_loss_that_a_bystander_pays(patch):
+    def taken(venue, name, nano):
+        other = next(each for each in venue.accounts if user(each) != name)
+        venue.accounts[other].due += nano
+        venue.ledger.move(user(other), name, nano, "unrecovered")
+
+    patch.setattr(lifecycle, "_make_good", taken)
+
+
+@pytest.mark.parametrize(
+    ("planted", "names"),
+    [
+        (i1_a_fee_that_reaches_nobody, "ledger.conservation"),
+        (i2_a_maker_who_is_filled_less_than_his_taker, "venue.positions"),
+        (i3_an_entry_that_is_performed_and_not_written, "I3|I5|channel"),
+        (i4_a_seqno_that_is_used_twice, "I4"),
+        (i5_a_state_that_knows_more_than_the_journal, "I3|I5"),
+        (i6_a_liquidation_that_does_not_come, "I6"),
+        (i7_a_close_that_is_signed_as_asked, "I7"),
+        (i10_losses_that_the_pool_never_sees, "venue.lend_state"),
+        (i11_the_same_margin_promised_twice, "I11"),
+        (i12_a_loss_that_a_bystander_pays, "I12|venue"),
+    ],
+)
+def test_the_machine_finds(planted, names, monkeypatch):
+    planted(monkeypatch)
+    with pytest.raises(Exception, match=names):
+        play(60, 60, phases=[Phase.generate])
