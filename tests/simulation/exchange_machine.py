@@ -21,7 +21,8 @@ from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event
 from fairway.exchange.switch import Mode
-from fairway.exchange.terms import Kind
+from fairway.exchange.terms import Kind, Source
+from fairway.market.order import Prevention
 from fairway.risk.liquidation import bankruptcy_price
 from fairway.units import TON
 from tests.simulation.laws import Laws
@@ -29,10 +30,10 @@ from tests.simulation.world import START, World
 
 MARKETS = sorted(START)
 MOST_USERS = 6
-WAITING = frozenset({Kind.TRIGGER})
-"""Kinds that name a trigger."""
-KNOWN = {"market", "buy", "lots", "limit_tick", "kind", "leverage", "reduce_only", "trigger_tick", "trigger_above"}
-FLAGS = [each.name for each in fields(Wish) if each.name not in KNOWN and isinstance(each.default, bool)]
+OWN = {"buy", "reduce_only", "trigger_above"}
+FLAGS = [each.name for each in fields(Wish) if isinstance(each.default, bool) and each.name not in OWN]
+"""What else may be wished for or not, now and later."""
+seldom = st.integers(0, 7).map(lambda drawn: drawn == 0)
 
 markets = st.sampled_from(MARKETS)
 places = st.integers(0, MOST_USERS - 1)
@@ -61,6 +62,9 @@ ENDINGS = [
     "more",
 ]
 """How a channel comes nearer to its end."""
+ERRANDS = ["joins", "tops_up", "bond", "slash", "lends", "takes back", "assesses", "switch", *["open", "restarts"] * 2]
+"""What happens beside the trading."""
+LENDER = "0:" + "22" * 32
 counted: Counter[str] = Counter()
 """What happened in all histories that were played so far."""
 
@@ -143,26 +147,38 @@ class ExchangeMachine(RuleBasedStateMachine):
             self.world.users[name].replica.apply(funded)
             self.count["topped up"] += 1
 
-    def wish(self, draw, market):
-        """Any wish whatever, most of them lawful."""
-        mark, kind, buy = self.mark(market), draw(st.sampled_from(Kind)), draw(st.booleans())
-        trigger = mark + mark * draw(drifts) // 1_000_000 if kind in WAITING else 0
-        limit = max(1, (trigger or mark) + mark * draw(drifts) // 1_000_000)
-        expires = self.world.now_ms + draw(st.sampled_from([50, 3_000])) if draw(st.integers(0, 7)) == 0 else 0
-        reduce_only = kind in WAITING or draw(st.integers(0, 3)) == 0
-        flags = {name: draw(st.booleans()) for name in FLAGS}
-        above = kind in WAITING and draw(st.booleans())
-        lots, leverage = draw(sizes), draw(leverages)
-        return Wish(market, buy, lots, limit, kind, leverage, reduce_only, trigger, above, expires, **flags)
+    def wish(self, draw, market, place=0):
+        """Any wish whatever, most of them lawful; `place` stand before it in its list."""
+        mark, buy, waits, trails = self.mark(market), draw(st.booleans()), draw(seldom), draw(seldom)
+        trigger = mark + mark * draw(drifts) // 1_000_000 if waits else 0
+        return Wish(
+            market,
+            buy,
+            draw(sizes),
+            max(1, (trigger or mark) + mark * draw(drifts) // 1_000_000),
+            draw(st.sampled_from(Kind)),
+            draw(leverages),
+            draw(st.integers(0, 3)) == 0,
+            trigger,
+            waits and draw(st.booleans()),
+            self.world.now_ms + draw(st.sampled_from([50, 3_000])) if draw(seldom) else 0,
+            source=draw(st.sampled_from(Source)) if waits else Source.MARK,
+            callback_ppm=10_000 if trails and waits else 0,
+            prevention=draw(st.sampled_from(Prevention)),
+            after=place and draw(st.integers(0, 1)),
+            group=place and draw(st.integers(0, 1)) if draw(seldom) else None,
+            **{name: draw(seldom) for name in FLAGS},
+        )
 
     @rule(data=st.data(), place=places, market=markets)
     def orders(self, data, place, market):
         name, is_open = self.someone(place)
         if not is_open:
             return
-        wishes = [self.wish(data.draw, market) for _ in range(data.draw(st.sampled_from([1, 1, 1, 2, 3])))]
+        count = data.draw(st.sampled_from([1, 1, 1, 2, 3]))
+        wishes = [self.wish(data.draw, market, place) for place in range(count)]
         live = sorted(self.world.engine.accounts[name].orders)
-        drops = live[:1] if live and data.draw(st.integers(0, 3)) == 0 else []
+        drops = live[:1] if live and data.draw(seldom) else []
         self.told(self.world.try_propose(name, wishes, drops))
 
     @rule(one=places, other=places, market=markets, lots=sizes, leverage=leverages, drift=drifts, takes=st.booleans())
@@ -197,9 +213,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         mark, buy = self.mark(market), held.s < 0
         trigger = mark * (1_004 if above else 996) // 1_000
         limit = trigger * (1_090 if buy else 910) // 1_000
-        for kind in sorted(WAITING):
-            wish = Wish(market, buy, held.lots, limit, kind, 5, True, trigger, above)
-            self.told(self.world.try_propose(name, [wish]))
+        wish = Wish(market, buy, held.lots, limit, Kind.IOC, 5, True, trigger, above)
+        self.told(self.world.try_propose(name, [wish]))
         stands, is_open = self.someone(other)
         if happens and is_open and stands != name:
             self.told(self.world.try_propose(stands, [Wish(market, not buy, held.lots, trigger, leverage=5)]))
@@ -413,7 +428,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule(
         place=places,
         nano=st.sampled_from([20, 300, 3_000]),
-        what=st.sampled_from(["joins", "tops_up", "bond", "slash", "switch", "open", "open", "restarts", "restarts"]),
+        what=st.sampled_from(ERRANDS),
     )
     def is_administered(self, place, nano, what):
         match what:
@@ -430,11 +445,24 @@ class ExchangeMachine(RuleBasedStateMachine):
                     transaction=len(self.world.journal).to_bytes(32),
                 )
                 self.told(self.world.code_of(slashed))
+            case "lends" | "takes back" | "assesses":
+                self.moves_the_pool(what, nano)
             case "switch" | "open":
                 modes = {"open": Mode.OPEN, "switch": Mode.REDUCE_ONLY if nano == 300 else Mode.HALTED}
                 self.world.switch(modes[what], [None, *MARKETS][place % 3])
             case _:
                 self.restarts()
+
+    def moves_the_pool(self, what, nano):
+        """Lenders come and go, and are paid less or more than their shares are worth by our books."""
+        with suppress(Rejected):
+            if what == "lends":
+                self.world.lend(LENDER, nano * TON)
+            elif what == "takes back":
+                self.world.leave(LENDER, 1, 4, nano * TON // 40)
+            else:
+                self.world.assess()
+            self.count[what] += 1
 
     def restarts(self):
         self.world.engine = self.world.laws.replayed(self.world.journal)

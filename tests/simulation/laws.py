@@ -16,6 +16,8 @@ from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, POOL, WORLD
 from fairway.exchange.switch import Mode
 from fairway.risk.liquidation import bankruptcy_price
 from fairway.risk.margin import equity, maintenance
+from fairway.settlement.lending import Lending
+from fairway.settlement.settlement import Settlement
 from fairway.vault.losses import slash_fine, slash_stake
 
 HOUSE = (POOL, INSURANCE, FEES, BOND, OPERATOR)
@@ -40,6 +42,7 @@ class Laws:
     bonded: int = 0
     at_stake: int = 0
     fined: int = 0
+    lent: int = 0
     modes: dict[int | None, int] = field(default_factory=dict)
     deposits: dict[bytes, int] = field(default_factory=dict)
     paid: int = 0
@@ -77,8 +80,8 @@ class Laws:
                 self.count[f"refused {wanted.code}"] += 1
             elif isinstance(wanted, effect.Print):
                 self.count[f"printed {wanted.reason}"] += 1
-            elif isinstance(wanted, effect.ProveSettlement):
-                self.count[f"settled {wanted.settlement.kind.name.lower()}"] += 1
+            elif isinstance(wanted, effect.ProveRecord) and isinstance(wanted.record, Settlement):
+                self.count[f"settled {wanted.record.kind.name.lower()}"] += 1
             elif isinstance(wanted, effect.Push):
                 reasons = [getattr(change, "reason", type(change).__name__) for change in wanted.changes]
                 self.count.update(f"pushed {reason}" for reason in reasons)
@@ -93,6 +96,10 @@ class Laws:
                 self.at_stake += happened.amount
             case event.Switched():
                 self.modes[happened.market] = happened.mode
+            case event.Lent():
+                self.lent += happened.amount
+            case event.Left():
+                self.lent -= happened.paid
             case event.Slashed():
                 stake = slash_stake(self.at_stake, self.engine.rules.fine)
                 self.at_stake -= stake
@@ -110,13 +117,15 @@ class Laws:
         balances = self.engine.venue.ledger.balances
         users = {name: balances.get(user(name), 0) for name in self.engine.accounts}
         inside = sum(balances[name] for name in HOUSE) + sum(users.values())
-        came = self.seeded + self.bonded + sum(self.deposits.values()) - self.paid - self.fined
+        came = self.seeded + self.bonded + self.lent + sum(self.deposits.values()) - self.paid - self.fined
         hold("I1", that=inside == came == -balances[WORLD], says=(inside, came, balances[WORLD], happened))
         for name, account in self.engine.accounts.items():
             own = self.deposits.get(name, 0) - account.withdrawn + account.earned - account.due
             hold("I1", that=users[name] == own, says=f"{name.hex()} has {users[name]}, his channel says {own}")
         won = sum(account.due - account.earned for account in self.engine.accounts.values())
-        house = sum(balances[name] for name in HOUSE) - self.seeded - self.bonded + self.fined - self.recovered
+        house = (
+            sum(balances[name] for name in HOUSE) - self.seeded - self.bonded - self.lent + self.fined - self.recovered
+        )
         hold("I10", that=house == won, says=f"the house has {house}, its side of the channels won {won}")
         hold("I10", that=balances[INSURANCE] >= 0, says="insurance is negative")
 
@@ -191,11 +200,15 @@ class Laws:
     def pool_follows_its_settlements(self, effects: list[effect.AnyEffect]) -> None:
         """I10: each settlement starts from the pool that the one before left, and the last one left the ledger's."""
         for wanted in effects:
-            if isinstance(wanted, effect.ProveSettlement):
-                settlement = wanted.settlement
-                before = settlement.witness()["LS0"].commitment
-                hold("I10", that=self.pool in {b"", before}, says=f"settlement {wanted.number} follows another")
-                self.pool = settlement.pool_after.commitment
+            match wanted:
+                case effect.ProveRecord(record=Settlement() as settlement):
+                    before = settlement.witness()["LS0"].commitment
+                    hold("I10", that=self.pool in {b"", before}, says=f"record {wanted.number} follows another")
+                    self.pool = settlement.pool_after.commitment
+                case effect.ProveRecord(record=Lending() as move):
+                    self.pool = move.pool_after.lend_state.commitment
+                case _:
+                    pass
         pool = self.engine.venue.settling.pool
         hold("I10", that=self.pool in {b"", pool.commitment}, says="the pool is not what the settlements left")
         ours = self.engine.venue.ledger.balances[POOL]

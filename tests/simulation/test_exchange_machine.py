@@ -180,11 +180,12 @@ def i12_a_loss_that_a_bystander_pays(patch):
         (i6_a_liquidation_that_does_not_come, "I6"),
         (i7_a_close_that_is_signed_as_asked, "I7"),
         (i10_losses_that_the_pool_never_sees, "venue.lend_state"),
-        (i11_the_same_margin_promised_twice, "I11"),
+        (i11_the_same_margin_promised_twice, "I11|engine.push"),
         (i12_a_loss_that_a_bystander_pays, "I12|venue"),
     ],
 )
 def test_the_machine_finds(planted, names, monkeypatch):
     planted(monkeypatch)
     with pytest.raises(Exception, match=names):
-        play(60, 60, phases=[Phase.generate])
+        for number in range(5):
+            play(40, 80, phases=[Phase.generate], drawn=number)
