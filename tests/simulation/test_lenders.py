@@ -85,6 +85,11 @@ class Lenders:
             assert left <= owed
 
 
+def settled_worth(settled):
+    """S·NAV over the openings, as the records have it."""
+    return settled._worth.value
+
+
 def read(world):
     """What a reader of the records knows after all of them."""
     books = PublicBooks(NOTHING)
@@ -104,6 +109,7 @@ def test_no_lender_is_paid_more_than_his_share_out_of_the_pool(seed):
     assert sum(venue.ledger.balances.values()) == 0
     assert venue.counts.lends
     books = read(lenders.world)
+    assert settled_worth(venue.settling) == venue.settling.value
     assert books.pool == venue.settling.pool.commitment
     assert books.shares == venue.settling.shares.commitment
 

@@ -10,6 +10,7 @@ from multiprocessing import active_children
 import pytest
 from settlement_cases import case
 
+from fairway.crypto.pedersen import Opening
 from fairway.errors import IllegalTransition, InvalidProof, Rejected, Unavailable
 from fairway.exchange.effect import ProveRecord
 from fairway.exchange.event import Assessed, EpochProved, Proved
@@ -19,6 +20,7 @@ from fairway.service.workers import Processes
 from fairway.settlement.epoch import EpochProof, verify_epoch
 from fairway.settlement.proof import verify
 from fairway.settlement.settlement import SettlementTx
+from fairway.settlement.solvency import SolvencyTerms, show_solvency
 
 WITHIN_S = 30
 
@@ -241,3 +243,64 @@ async def test_provers_stand_by_while_the_service_stops(monkeypatch):
     assert journal.provers.unproved == 1
     running.cancel()
     journal.provers.close()
+
+
+class Showing(Journal):
+    """A loop that has the pool shown when it is asked for, after `late` more settlements."""
+
+    def __init__(self, late=0, **kwargs):
+        super().__init__(**kwargs)
+        self.late, self.asked, self.shown = late, 0, []
+
+    async def submit(self, event):
+        if not isinstance(event, Assessed):
+            await super().submit(event)
+            return
+        self.asked += 1
+        following = len(self.wanted) + len(self.shown)
+        self.want(*range(following, following + self.late))
+        number = following + self.late
+        terms = SolvencyTerms(network=1, at_ms=number, pool=b"p" * 32, head=b"h" * 32)
+        self.shown.append(number)
+        record = show_solvency(Opening(5, 7), [], terms, lambda _: 8)
+        self.provers.note(event, [ProveRecord(number, record, ())])
+
+    def ends(self):
+        return [event.last for event in self.events if isinstance(event, EpochProved)]
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+async def test_an_epoch_ends_where_the_pool_is_shown(late):
+    journal = Showing(late)
+    running = asyncio.create_task(journal.provers.run())
+    journal.want(0, 1)
+    async with asyncio.timeout(WITHIN_S):
+        while not journal.ends():
+            journal.arrived.clear()
+            await journal.arrived.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    journal.provers.close()
+    assert (journal.asked, journal.shown, journal.ends()) == (1, [2 + late], [3 + late])
+
+
+async def test_a_backlog_is_worked_off_before_the_pool_is_shown():
+    journal = Showing(epoch=2)
+    journal.want(*range(13))
+    await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    journal.provers.close()
+    assert journal.ends()[:2] == [2, 4]
+    assert journal.ends()[-1] == journal.shown[-1] + 1
+    assert journal.asked == 1
+    assert journal.provers.unranged == 0
+
+
+async def test_the_bug_of_never_asking_is_caught(monkeypatch):
+    monkeypatch.setattr(Provers, "_wants_assessment", lambda _: False)
+    journal = Showing()
+    journal.want(0, 1)
+    await asyncio.wait_for(journal.provers.finish(), WITHIN_S)
+    journal.provers.close()
+    assert not journal.shown
+    assert journal.ends() == [2]

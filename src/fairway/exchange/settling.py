@@ -25,7 +25,7 @@ from fairway.settlement.note import Blinding, Fill, Note, Opened, open_note
 from fairway.settlement.settlement import Settlement, settle
 from fairway.settlement.solvency import Solvency, SolvencyTerms, show_solvency
 from fairway.settlement.statement import Cause, Terms, binding
-from fairway.settlement.worth import net_worth, part_of
+from fairway.settlement.worth import net_worth
 from fairway.units import FUNDING_SCALE, MILLION
 
 __all__ = ["CAUSES", "NO_SHARES", "Close", "Settling", "claim_of"]
@@ -44,9 +44,8 @@ NO_SHARES = Opening(0, 0)
 
 
 def claim_of(side: int, cost: int, base: int, *, inverse: bool) -> int:
-    """What an open position adds to S·NAV; the sum that `settlement.worth` takes over commitments."""
-    (of_cost, _), (of_base, _) = part_of(side, inverse=inverse)
-    return of_cost * cost + of_base * base
+    """What an open position adds to S·NAV: `settlement.worth.part_of` in integers, for every event to afford."""
+    return (-side if inverse else side) * FUNDING_SCALE * cost - base
 
 
 @dataclass(frozen=True, slots=True)

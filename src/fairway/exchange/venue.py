@@ -99,6 +99,7 @@ class Venue:
     """
 
     __slots__ = (
+        "_inverse",
         "_known",
         "_users",
         "accounts",
@@ -173,6 +174,9 @@ class Venue:
         self.expiries: dict[int, list[tuple[int, int]]] = {market: [] for market in self.rules.listings}
         self.unsigned: dict[int, deque[tuple[bytes, Debt]]] = {market: deque() for market in self.rules.listings}
         self.unsigned_orders: dict[bytes, dict[int, Unsigned]] = {}
+        self._inverse = {
+            market for market, each in self.rules.listings.items() if each.contract.payoff is Payoff.INVERSE
+        }
         self._known: dict[bytes, _Known] = {}
         self._users = _Known()
         self.net_fees = dict.fromkeys(self.rules.listings, 0)
@@ -343,15 +347,11 @@ class Venue:
 
     def _claims(self, account: Account) -> int:
         """What the account's positions add to S·NAV."""
-        return sum(
-            claim_of(
-                held.position.s,
-                held.position.cost,
-                held.position.funding_base,
-                inverse=self.rules.listing(market).contract.payoff is Payoff.INVERSE,
-            )
-            for market, held in account.positions.items()
-        )
+        total = 0
+        for market, held in account.positions.items():
+            at, inverse = held.position, market in self._inverse
+            total += claim_of(at.s, at.cost, at.funding_base, inverse=inverse)
+        return total
 
     def check(self) -> None:
         """The same, everything counted anew."""
