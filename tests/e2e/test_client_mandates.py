@@ -7,17 +7,21 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import uvicorn
 from service_stage import DEPOSIT, MARK, MARKET, PAYOUT, LocalLine, Trader, found, priced
+from typer.testing import CliRunner
 
+from fairway.cli.mandate import app as mandate_app
 from fairway.client.bot import Bot
 from fairway.client.keystore import Keystore
+from fairway.client.store import Store
 from fairway.client.wish import Permit, Wish
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected
 from fairway.exchange import event
 from fairway.service.api.throttle import Spends, Throttle
 from fairway.service.house import House, Settings
-from fairway.service.serve import application
+from fairway.service.serve import application, bind
 from fairway.units import TON
 
 HOUR_MS = 3_600_000
@@ -202,3 +206,49 @@ def test_a_bucket_empties_and_fills_and_cancels_go_on_where_orders_do_not():
     assert throttle.spend(key, Spends.CANCELS, most, 0).left == Spends.CANCELS.value - most
     assert throttle.spend(key, Spends.ORDERS, most // 60, 1_000).left == 0
     assert throttle.spend(bytes([1]) * 32, Spends.ORDERS, 1, 0).left == most - 1
+
+
+@asynccontextmanager
+async def served(house: House):
+    """The house on a port of this machine."""
+    listener = bind("127.0.0.1", 0)
+    settings_ = uvicorn.Config(
+        application(house), lifespan="off", log_level="warning", access_log=False, ws="websockets-sansio"
+    )
+    server = uvicorn.Server(settings_)
+    server.install_signal_handlers = lambda: None
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def command(*words: object) -> str:
+    """What `fairway wallet mandate` says, run beside the house."""
+    result = await asyncio.to_thread(CliRunner().invoke, mandate_app, [str(word) for word in words], input="open\n")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+async def test_an_owner_grants_and_revokes_from_the_command_line_and_a_bot_begins_from_its_file(stage, tmp_path):
+    stage.owner.keystore.save(tmp_path / "keys", "open")
+    await stage.sleep(stage.owner)
+    stage.owner.store.close()
+    async with served(stage.house) as port:
+        mine = ["--keystore", tmp_path / "keys", "--record", tmp_path / "owner.sqlite"]
+        mine += ["--service", f"ws://127.0.0.1:{port}/v1/ws"]
+        what = ["--symbol", "ETH-TON", "--reserve", "50", "--max-lots", 100, "--leverage", 5]
+        out = tmp_path / "bot.json"
+        said = await command("grant", "bot", *what, "--out", out, *mine)
+        (key,) = stage.house.engine.accounts[stage.owner.channel_id].mandates
+        assert said.endswith(f"mandate {key}: 50 TON in ETH-TON for 24 h; the bot's file is {out}\n")
+        assert out.stat().st_mode & 0o777 == 0o600
+        async with Bot.of(out, f"http://127.0.0.1:{port}") as bot:
+            assert (await bot.place(bot.order("BUY", "LIMIT", 5, MARK - 50)))["status"] == "NEW"
+        assert (await command("revoke", key, *mine)).endswith(f"mandate {key} is over\n")
+    account = stage.house.engine.accounts[stage.owner.channel_id]
+    assert not account.mandates
+    assert not account.orders
+    stage.owner.store = Store(tmp_path / "owner.sqlite")

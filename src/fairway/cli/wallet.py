@@ -1,4 +1,4 @@
-"""`fairway wallet`: make or restore a keystore, show what is public in it, hand out a sub-key.
+"""`fairway wallet`: make or restore a keystore, show what is public in it, hand out a sub-key and its mandate.
 
 Passphrase and words are asked for or read from a file; they are never arguments.
 """
@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from fairway.cli.connect import connect
+from fairway.cli.mandate import app as mandate
 from fairway.client.keystore import Keystore, new_words, write_private
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 app.command()(connect)
+app.add_typer(mandate)
 
 LINE = 6
 ASKED_WORDS = 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -17,11 +18,12 @@ from msgspec.structs import replace
 
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
+from fairway.exchange import wire
 from fairway.exchange.asked import Asked
 from fairway.exchange.mandate import NUMBER_BOUND, MandateTerms, cancel_digest, order_digest
 from fairway.exchange.rules import Rules
 
-__all__ = ["Bot"]
+__all__ = ["Bot", "BotFile", "now_ms"]
 
 TIMEOUT_S = 15.0
 
@@ -29,6 +31,14 @@ TIMEOUT_S = 15.0
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+class BotFile(msgspec.Struct, frozen=True):
+    """All that a bot begins from, as JSON: its `seed`, the venue's rules, its mandate. Secret: the seed."""
+
+    seed: bytes
+    welcome: wire.Welcome
+    mandate: MandateTerms
 
 
 class Bot:
@@ -55,6 +65,15 @@ class Bot:
         self._clock_ms = clock_ms
         self._newest = 0
         self._web = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False, transport=transport)
+
+    @classmethod
+    def of(cls, path: Path, url: str) -> Self:
+        """The bot of the file that its owner has made it, at the service's REST. Errors: `Unavailable` (`bot.file`)."""
+        try:
+            known = msgspec.json.decode(path.read_bytes(), type=BotFile)
+        except (OSError, msgspec.DecodeError, ValueError) as error:
+            raise Unavailable("bot.file", f"this is no bot's file: {error}") from None
+        return cls(url, Signer.of(known.seed), Rules(known.welcome), known.mandate)
 
     async def __aenter__(self) -> Self:
         """Learn which numbers were used."""

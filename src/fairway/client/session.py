@@ -153,6 +153,15 @@ class Session:
         """Return once the service has signed half number 1. Errors: whatever ended the session before."""
         await self._until(lambda: self._side is not None and self._side.replica.newest_b > 0)
 
+    async def caught_up(self) -> None:
+        """Return once everything that the service has signed is in the record. Errors: whatever ended the session."""
+
+        def holds() -> bool:
+            said, (b_seqno, a_seqno) = self.welcome, self._known()
+            return said is not None and b_seqno >= said.b_seqno and a_seqno >= said.a_seqno
+
+        await self._until(holds)
+
     def fund(self, funded: event.Funded) -> None:
         """The chain shows the deposits: trading may begin."""
         self.side.fund(funded)
