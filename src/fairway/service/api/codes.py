@@ -9,7 +9,8 @@ __all__ = ["numeric_code", "status_code"]
 UNKNOWN_OUTCOME, OVERLOADED, BAD_PARAMETER, BAD_SIGNATURE, BAD_SYMBOL = -1006, -1008, -1102, -1022, -1121
 NEW_ORDER_REJECTED, CANCEL_REJECTED, MARGIN, REDUCE_ONLY, NO_SUCH_ORDER = -2010, -2011, -2019, -2022, -2013
 BAD_TIME, BAD_KEY, TOO_MANY_REQUESTS = -1021, -2015, -1003
-FOK, POST_ONLY, PRICE_BAND, SIZE, TOO_MANY_ORDERS = -5021, -5022, -4131, -4003, -2025
+PRICE_BAND, SIZE, NOTIONAL, TOO_MANY_ORDERS = -4131, -4003, -4164, -2025
+BAD_TYPE, BAD_FORCE, BAD_COMBINATION, BAD_CALLBACK, CLIENT_ID = -1116, -1115, -1106, -4136, -4116
 POSITION_CAP = -2027
 
 CODES = {
@@ -18,11 +19,9 @@ CODES = {
     "market.band": PRICE_BAND,
     "market.size": SIZE,
     "market.orders": TOO_MANY_ORDERS,
-    "order.count": TOO_MANY_ORDERS,
-    "order.lots": SIZE,
-    "order.limit": BAD_PARAMETER,
     "market.reduce_only": REDUCE_ONLY,
     "market.stale": REDUCE_ONLY,
+    "market.notional": NOTIONAL,
     "order.margin": MARGIN,
     "order.distress": MARGIN,
     "order.position_cap": POSITION_CAP,
@@ -30,8 +29,14 @@ CODES = {
     "order.reserve": MARGIN,
     "order.reduce_only": REDUCE_ONLY,
     "order.unknown": NO_SUCH_ORDER,
-    "order.fok": FOK,
-    "order.post_only": POST_ONLY,
+    "order.kind": BAD_TYPE,
+    "order.force": BAD_FORCE,
+    "order.flag": BAD_COMBINATION,
+    "order.trigger": BAD_COMBINATION,
+    "order.callback": BAD_CALLBACK,
+    "order.client_id": CLIENT_ID,
+    "nonce.used": BAD_TIME,
+    "nonce.old": BAD_TIME,
     "channel.unknown": BAD_PARAMETER,
     "channel.dropped_filled": CANCEL_REJECTED,
     "channel.coverage": MARGIN,

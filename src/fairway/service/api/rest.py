@@ -21,6 +21,7 @@ from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange.event import Priced, Switched
 from fairway.exchange.ledger import BOND, FEES, INSURANCE
 from fairway.exchange.listing import Listing
+from fairway.exchange.order_types import TABLE
 from fairway.exchange.shown import Shown
 from fairway.service.api import private
 from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
@@ -249,6 +250,8 @@ def _market(house: House, listing: Listing) -> Market:
         max_leverage=contract.max_leverage,
         max_position=str(caps.position),
         max_open_interest=str(caps.interest),
+        min_notional=str(listing.min_notional),
+        order_types={name.value: [force.value for force in form.forces] for name, form in TABLE.items()},
         status=house.engine.venue.mode(listing.market, house.clock.now_ms()).name,
     )
 

@@ -40,7 +40,7 @@ class Shape(msgspec.Struct, frozen=True, rename="camel"):
 class Market(Shape, frozen=True):
     """One market's rules. Linear: `unit` nano per lot and tick; inverse: nano of one lot at a price of one tick.
 
-    A cap of 0 is none; `status` is OPEN, REDUCE_ONLY or HALTED.
+    A cap of 0 is none; `order_types` maps every type to its times in force; `status` is OPEN, REDUCE_ONLY or HALTED.
     """
 
     symbol: str
@@ -59,6 +59,8 @@ class Market(Shape, frozen=True):
     max_leverage: int
     max_position: str
     max_open_interest: str
+    min_notional: str
+    order_types: dict[str, list[str]]
     status: str
 
 
