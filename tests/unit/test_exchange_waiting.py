@@ -13,9 +13,11 @@ from fairway.errors import IllegalTransition, InvalidMessage
 from fairway.exchange import dropping, waking
 from fairway.exchange.alarms import Alarms
 from fairway.exchange.change import Dropped, Triggered
+from fairway.exchange.claims import find_fired
 from fairway.exchange.effect import Push
 from fairway.exchange.past import Status
-from fairway.exchange.terms import Kind, Source
+from fairway.exchange.terms import Kind, Receipt, Source
+from fairway.service import papers
 from fairway.units import TON
 
 MARKET, MARK = 2, 50_000
@@ -340,3 +342,18 @@ def changes(world, who):
 
 def test_every_drop_has_a_reason_that_has_a_status(held):
     assert all(change.reason for who in held.users for change in changes(held, who) if isinstance(change, Dropped))
+
+
+def test_the_service_keeps_the_peak_of_a_stop_longer_than_the_rounds(held, monkeypatch):
+    monkeypatch.setattr(papers, "ROUNDS", 4)
+    ada, *_ = names(held)
+    held.propose(ada, [trail(callback=10_000)])
+    (terms,) = [order.terms for order in held.engine.accounts[ada].orders.values()]
+    kept, marks = papers.Papers(), (MARK + 1_000, *[MARK + 600] * 9, 50_490)
+    for mark in marks:
+        before = len(held.effects)
+        held.price(MARKET, mark)
+        kept.note(held.engine.venue.priced[MARKET], held.effects[before:])
+    receipt = Receipt(ada, b"", 0, b"", 0, 0, 0, 0, 0, held.now_ms, 0)
+    found = find_fired(terms, receipt, kept.until(held.now_ms))
+    assert (found.peak.mark, found.fired.mark) == (MARK + 1_000, 50_490)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from fairway.channel.state import Half
 from fairway.exchange import event as events
+from fairway.exchange.change import Triggered
 from fairway.exchange.claims import Exit, Mandated
 from fairway.exchange.effect import AnyEffect, Push, SignHalf
 from fairway.exchange.event import AnyEvent, Priced
@@ -31,6 +32,7 @@ class Papers:
 
     def __init__(self) -> None:
         self._rounds: dict[int, deque[Priced]] = {}
+        self._peaks: dict[tuple[int, int], Priced] = {}
         self._receipts: dict[bytes, dict[bytes, Receipt]] = {}
         self._halves: dict[bytes, dict[int, Half]] = {}
         self._mandated: dict[bytes, dict[bytes, tuple[OrderTerms, Mandated]]] = {}
@@ -47,6 +49,16 @@ class Papers:
             if isinstance(effect, Push):
                 for receipt in effect.receipts:
                     self._keep(receipt)
+                self._keep_peaks(effect)
+
+    def _keep_peaks(self, push: Push) -> None:
+        """The rounds that trailing stops came back from: they may be much older than the fills that they justify."""
+        for change in push.changes:
+            if isinstance(change, Triggered) and change.peak is not None:
+                self._peaks.pop((change.peak.market, change.peak.round), None)
+                self._peaks[change.peak.market, change.peak.round] = change.peak
+        while len(self._peaks) > ROUNDS:
+            del self._peaks[next(iter(self._peaks))]
 
     def _keep_half(self, channel_id: bytes, half: Half) -> None:
         kept = self._halves.setdefault(channel_id, {})
@@ -78,7 +90,8 @@ class Papers:
 
     def until(self, moment_ms: int) -> list[Priced]:
         """Every round kept that is no later than `moment_ms`."""
-        return [each for rounds in self._rounds.values() for each in rounds if each.round_ms <= moment_ms]
+        kept = chain(self._peaks.values(), *self._rounds.values())
+        return [each for each in kept if each.round_ms <= moment_ms]
 
     def receipts(self, channel_id: bytes) -> Mapping[bytes, Receipt]:
         """The newest receipt of each order of a channel, by the order's hash."""
