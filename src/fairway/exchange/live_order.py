@@ -22,12 +22,12 @@ class LiveOrder:
     digest: bytes
     requirement: Requirement
     triggered: bool = False
-    armed: bool = False
-    lost: int = 0
     lots: int = 0
     cost: int = 0
     fee: int = 0
     base: int = 0
+    armed: bool = False
+    lost: int = 0
 
     @property
     def left(self) -> int:
