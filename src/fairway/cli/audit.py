@@ -169,7 +169,7 @@ def _rows(sealed: Sealed, auditor: Auditor) -> list[Row]:
         ("liquidations", counts.liquidations, "at the oracle's mark"),
         ("settlements", tally.settlements, "pool and notes chain"),
         ("moves of lenders and of income", tally.lender_moves, "at the net worth of the records"),
-        ("proofs of both", tally.proofs, "verify"),
+        ("proofs of settlements and moves", tally.proofs, "verify"),
         ("proofs of ranges", tally.epochs, f"verify, over {tally.ranged_values:,} values"),
         ("showings of the pool", len(auditor.examiner.epochs), "solvent, and all that it holds is accounted for"),
         ("payouts", tally.payouts, "what was agreed, less liens"),
