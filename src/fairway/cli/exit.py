@@ -6,7 +6,7 @@ The passphrase is asked for; it is never an argument.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from fairway.cli.inputs import KeyFile, LiteServers, WhichChain
 from fairway.cli.published import published
 from fairway.client.keystore import Keystore
 from fairway.client.leaving import Leaving, Left
+from fairway.client.regain import regain
 from fairway.client.side import Side
 from fairway.client.store import Store
 from fairway.errors import Rejected, Unavailable
@@ -42,6 +43,9 @@ def leave(
     rounds: Annotated[
         Path | None, typer.Option(help="Rounds that somebody kept, one JSON object a line; read again while waiting.")
     ] = None,
+    tower: Annotated[
+        list[str] | None, typer.Option(help="URL of a watchtower: what it holds that is newer than the record is used.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for what has its time; else say when to come back.")] = True,
     advance: Annotated[bool, typer.Option(help="Move the embedded chain's clock instead of waiting.")] = False,
     key_file: KeyFile = None,
@@ -56,7 +60,7 @@ def leave(
         channel_id = channel_of(store, channel)
         typer.echo(f"channel {channel_id.hex()}")
         at = ChainAt(where, key_file, lite_servers)
-        left = asyncio.run(_leave(opened, store, channel_id, at, rounds, wait=wait, advance=advance))
+        left = asyncio.run(_leave(opened, store, channel_id, at, rounds, tower or [], wait=wait, advance=advance))
     gained = left.after - left.before
     typer.echo(f"paid      {format_ton(gained)} TON came to the wallet, gas and rent taken off")
     if left.liens:
@@ -82,11 +86,20 @@ def channel_of(store: Store, named: str | None) -> bytes:
 
 
 async def _leave(
-    keystore: Keystore, store: Store, channel_id: bytes, at: ChainAt, rounds: Path | None, *, wait: bool, advance: bool
+    keystore: Keystore,
+    store: Store,
+    channel_id: bytes,
+    at: ChainAt,
+    rounds: Path | None,
+    towers: Sequence[str],
+    *,
+    wait: bool,
+    advance: bool,
 ) -> Left:
     side = Side.restored(store, keystore, channel_id)
     async with make_chain(at) as chain:
         purse = Purse(chain, keystore.wallet(), side.replica.rules.network)
+        await _ask_towers(chain, side, towers)
         waiter = _waiter(chain, wait=wait, advance=advance)
 
         def known() -> Iterator[wire.Round]:
@@ -95,6 +108,14 @@ async def _leave(
                 yield from published(rounds)
 
         return await Leaving(chain, purse, side, known, typer.echo, waiter).run()
+
+
+async def _ask_towers(chain: OpenChain, side: Side, towers: Sequence[str]) -> None:
+    """Take over what is newer than the record. Nothing is started where no tower gave a true answer."""
+    if side.replica.left and towers:
+        typer.echo("the record says that it was left with: no tower is asked any more")
+    elif towers and not await regain(side, towers, await chain.now(), typer.echo):
+        raise Unavailable("exit.tower", "no tower gave a true answer; without --tower the record alone is left with")
 
 
 def _waiter(chain: OpenChain, *, wait: bool, advance: bool) -> Callable[[int], Awaitable[None]]:

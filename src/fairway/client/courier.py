@@ -18,7 +18,7 @@ from fairway.client.watchtower_wire import Rounds, Watched
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import wire
 
-__all__ = ["Courier"]
+__all__ = ["PATIENCE_S", "Courier", "post"]
 
 GLANCE_S = 0.25
 PAUSE_S = 2.0
@@ -58,7 +58,7 @@ class Courier:
     async def _hand(self, web: httpx.AsyncClient, side: Side) -> tuple[int, int] | None:
         version = side.watchable
         handed = side.deposit()
-        reply = await _post(web, "/v1/watch", msgspec.msgpack.encode(handed))
+        reply = await post(web, "/v1/watch", msgspec.msgpack.encode(handed))
         try:
             receipt = msgspec.msgpack.decode(reply, type=Watched)
         except (msgspec.MsgspecError, ValueError) as error:
@@ -73,12 +73,13 @@ class Courier:
     async def _bring_rounds(self, web: httpx.AsyncClient, side: Side) -> None:
         if self._rounds and self.receipt is not None:
             batch = list(self._rounds)
-            await _post(web, "/v1/rounds", msgspec.msgpack.encode(Rounds(side.channel_id, batch)))
+            await post(web, "/v1/rounds", msgspec.msgpack.encode(Rounds(side.channel_id, batch)))
             for _ in batch:
                 self._rounds.popleft()
 
 
-async def _post(web: httpx.AsyncClient, path: str, body: bytes) -> bytes:
+async def post(web: httpx.AsyncClient, path: str, body: bytes) -> bytes:
+    """What the tower at `web` answers. Errors: `Unavailable` (`tower.unreachable`), and its own refusals."""
     try:
         reply = await web.post(path, content=body)
         if reply.status_code == httpx.codes.OK:

@@ -78,8 +78,8 @@ class Leaving:
         settling_s = quarantine.started_at + welcome.quarantine_s
         await self._wait_until(settling_s + 1)
         await _insist(partial(self._claim, quarantine, settling_s + welcome.settling_s))
+        times = await self._times()  # a watchtower may finish first
         await self._wait_until(settling_s + welcome.settling_s + 1)
-        times = await self._times()
         account = await _insist(self._finished)
         await self._home(times)
         self._tell("finished: the channel has paid out")
@@ -92,9 +92,12 @@ class Leaving:
         return account
 
     async def _times(self) -> tuple[int, int]:
-        """The logical times of the vault and of the wallet: what is paid out after now bears later ones."""
-        owners = self._onchain.vault, self._purse.address
-        vault_lt, wallet_lt = [(await self._chain.get_account(owner)).last_lt for owner in owners]
+        """The logical times of the vault and of the wallet: what is paid out after now bears later ones.
+
+        The wallet's is read first: what the vault sends meanwhile would else be looked for where it came before.
+        """
+        owners = self._purse.address, self._onchain.vault
+        wallet_lt, vault_lt = [(await self._chain.get_account(owner)).last_lt for owner in owners]
         return vault_lt, wallet_lt
 
     async def _home(self, times: tuple[int, int]) -> None:

@@ -20,6 +20,7 @@ from fairway.channel.machine import Channel
 from fairway.channel.phase import Move
 from fairway.channel.state import NO_CONDITIONALS, UNSIGNED, Body, Half, SignedHalf
 from fairway.client.judge import Judge
+from fairway.client.watchtower_wire import Charge, Handed, charge_of
 from fairway.crypto import keys
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import event, wire
@@ -33,13 +34,25 @@ from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import MarginMove, OracleRound, OrderTerms, Receipt
 
-__all__ = ["Entry", "Leave", "Replica"]
+__all__ = ["Entry", "Leave", "Regained", "Replica"]
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
     """The user closes the channel alone: from here on he signs no half in it. Written before the chain hears of it."""
 
     channel_id: bytes
+
+
+class Regained(msgspec.Struct, frozen=True, array_like=True, tag="regained"):
+    """A watchtower holds newer halves than the record: the deposit as the user signed it. Written before it counts."""
+
+    channel_id: bytes
+    payload: bytes
+    signature: bytes
+
+    def charge(self) -> Charge:
+        """What is in it, checked. Errors: those of `charge_of`."""
+        return charge_of(Handed(self.payload, self.signature))
 
 
 Entry = (
@@ -54,6 +67,7 @@ Entry = (
     | wire.Close
     | wire.CloseSigned
     | Leave
+    | Regained
 )
 
 
@@ -70,7 +84,8 @@ class Replica:
 
     `pending` is his newest half while no push cites it, `cosigned` the newest pair in which his half cites the
     service's, `receipts` are those of fills after it, `placed` the orders that it added; `closing` is the cooperative
-    close he signed, and `closed` the service's signature of it; `left` whether he closes alone.
+    close he signed, and `closed` the service's signature of it; `left` whether he closes alone; `regained` what a
+    watchtower held that was newer than the record.
     """
 
     __slots__ = (
@@ -84,6 +99,7 @@ class Replica:
         "pending",
         "placed",
         "receipts",
+        "regained",
         "rounds",
         "rules",
         "welcome",
@@ -103,6 +119,7 @@ class Replica:
         self.closing: wire.Close | None = None
         self.closed: wire.CloseSigned | None = None
         self.left = False
+        self.regained: Charge | None = None
 
     @classmethod
     def rebuilt(cls, record: Iterable[Entry]) -> Self:
@@ -132,6 +149,20 @@ class Replica:
         half, wanted = self.channel.a, machine.expected(self.channel)
         said = (half.half.sent, half.half.body.conditionals_hash) if half else (0, NO_CONDITIONALS)
         return said != (wanted.sent, wanted.conditionals.root_hash())
+
+    @property
+    def lacks(self) -> Charge | None:
+        """What a watchtower holds, as long as this copy lacks any half that it speaks of; else None.
+
+        The user may have signed anything up to there and a little beyond: nothing is signed before it is whole.
+        """
+        return self.regained if self.regained is not None and self.is_short_of(self.regained) else None
+
+    def is_short_of(self, held: Charge) -> bool:
+        """Whether `held` speaks of a half of either side that this copy does not have."""
+        seqno_a, _, seen = held.version
+        known_a = self.pending.seqno if self.pending else self.channel.a_consumed
+        return known_a < seqno_a or self.newest_b < seen
 
     # The user's halves
 
@@ -218,6 +249,8 @@ class Replica:
                 self._close(entry)
             case Leave():
                 self.left = True
+            case Regained():
+                self.regained = entry.charge()
             case _:
                 raise InvalidMessage("replica.record", "a record opens one channel")
 
@@ -258,6 +291,7 @@ class Replica:
             raise InvalidMessage("replica.seqno", "a push does not follow the newest", seqno=pushed.seqno)
         half = self.half_of_service(pushed)
         keys.verify(self.channel.key_b, half.digest(), pushed.signature)
+        self._check_regained(half)
         accepting = self._accept(pushed.cites)
         judge = Judge(self.account, accepting, pushed.seqno, self.welcome, self.opened.key_a)
         for change in pushed.changes:
@@ -270,6 +304,12 @@ class Replica:
         sums = (self.account.earned, promised, self.account.expected())
         checked = machine.check_push(self.channel, half, pushed.signature, *sums, verify=_verified)
         machine.accept_push(self.channel, checked)
+
+    def _check_regained(self, half: Half) -> None:
+        held = self.regained.holding.b.half if self.regained else None
+        if held is not None and held.seqno == half.seqno and held != half:
+            words = "the service has signed another half under this seqno, which a watchtower holds"
+            raise InvalidMessage("side.equivocation", words, seqno=half.seqno)
 
     def half_of_service(self, pushed: wire.Pushed) -> Half:
         """The half that `pushed` stands for; it must cite the newest accepted half of the user, or the pending one."""

@@ -373,6 +373,7 @@ class Session:
             while self._line is None:
                 await self._take(line, await line.recv())
         await self._check_outrun(line)
+        self._check_lacking()
         for sweep in self._sweeps.values():
             await self._send(sweep)
         await self._repeat()
@@ -391,7 +392,8 @@ class Session:
         """
         if self._side is None or self.welcome is None or self._side.replica.newest_b == 0:
             return
-        b_seqno, a_seqno = self._known()
+        (b_seqno, a_seqno), lacks = self._known(), self._side.replica.lacks
+        b_seqno = max(b_seqno, lacks.holding.b.half.seqno if lacks else 0)
         if b_seqno > self.welcome.b_seqno or a_seqno > self.welcome.a_seqno:
             await line.send(wire.encode(self._side.outrun(self.welcome)))
         elif self.welcome.phase != Phase.HALTED:
@@ -402,6 +404,17 @@ class Session:
     def _is_restoring(self) -> bool:
         """Whether halves of this side are known to the service that are not in the record yet: nothing is signed."""
         return self._side is not None and self.welcome is not None and self._known()[1] < self.welcome.a_seqno
+
+    def _check_lacking(self) -> None:
+        """The service has shown all that it knows, and a watchtower knows more: nothing can be signed here any more.
+
+        Errors: `Rejected` (`session.lacking`): leave alone, with the tower's pair.
+        """
+        if self._side is None or self.welcome is None or self._side.replica.lacks is None:
+            return
+        b_seqno, a_seqno = self._known()
+        if b_seqno >= self.welcome.b_seqno and a_seqno >= self.welcome.a_seqno:
+            raise Rejected("session.lacking", "a watchtower holds a half that the service does not know: leave alone")
 
     async def _repeat(self) -> None:
         side = self._side
@@ -420,6 +433,7 @@ class Session:
         while True:
             was_restoring = self._is_restoring
             await self._take(line, await line.recv())
+            self._check_lacking()
             if was_restoring and not self._is_restoring:
                 await self._repeat()
             else:

@@ -21,9 +21,9 @@ from fairway.channel.state import UNSIGNED, SignedHalf
 from fairway.client.answer import Holding, Pledge
 from fairway.client.keystore import Keystore
 from fairway.client.margin import Margin
-from fairway.client.replica import Entry, Leave, Replica
+from fairway.client.replica import Entry, Leave, Regained, Replica
 from fairway.client.store import Evidence, Store
-from fairway.client.watchtower_wire import RECEIPTS, Handed, Watched, deposit_of, seal
+from fairway.client.watchtower_wire import RECEIPTS, Handed, Wanted, Watched, deposit_of, seal
 from fairway.client.wish import Permit, Wish
 from fairway.crypto.keys import Signer, verify
 from fairway.errors import InvalidMessage, Rejected, Unavailable
@@ -35,7 +35,7 @@ from fairway.exchange.permits import mandate_in
 from fairway.exchange.reading import read_expected
 from fairway.exchange.site import channel_setup, consent_digest
 from fairway.exchange.sweeps import sweep_digest
-from fairway.exchange.terms import OrderTerms
+from fairway.exchange.terms import OrderTerms, Receipt
 from fairway.ton.address import Address
 from fairway.ton.cells import to_boc
 from fairway.ton.contracts import ChannelSetup
@@ -98,8 +98,9 @@ class Side:
 
     @property
     def may_propose(self) -> bool:
-        """Whether a new half may be signed: the channel is granted and not over, and no half is unanswered."""
-        return self.replica.newest_b > 0 and self.replica.pending is None and not self.is_over
+        """Whether a new half may be signed: the channel is granted and not over, no half is unanswered or lacking."""
+        replica = self.replica
+        return replica.newest_b > 0 and replica.pending is None and replica.lacks is None and not self.is_over
 
     def check(
         self,
@@ -169,6 +170,8 @@ class Side:
         replica, closing = self.replica, self.replica.closing
         if closing is None:
             self._check_here()
+            if replica.lacks is not None:
+                raise Rejected("side.lacking", "a watchtower holds halves that are not in the record")
             if self.account.orders or self.account.positions:
                 raise Rejected("side.open", "cancel the orders and close the positions first")
             newest = replica.channel.a
@@ -206,9 +209,12 @@ class Side:
     def holding(self) -> Holding:
         """What this side leaves with, or answers a close that the service begins alone: see `leave`.
 
-        Errors: `Rejected` (`side.ungranted`).
+        As long as the record lacks what a watchtower holds, that is the tower's pair: whatever this side signed now
+        could bear a seqno that it has used. Errors: `Rejected` (`side.ungranted`).
         """
         replica = self.replica
+        if replica.lacks is not None:
+            return replica.lacks.holding
         newest_a, newest_b = replica.channel.a, replica.channel.b
         if newest_a is None or newest_b is None:
             raise Rejected("side.ungranted", "the service has not granted the channel")
@@ -221,7 +227,9 @@ class Side:
 
     def pledge(self) -> Pledge:
         """What a shown loss is answered with. Nothing is signed for it. Errors: `side.ungranted`."""
-        channel = self.replica.channel
+        channel, lacks = self.replica.channel, self.replica.lacks
+        if lacks is not None and lacks.holding.b.half.seqno > self.replica.newest_b:
+            return Pledge(lacks.holding.b, lacks.holding.promised)
         if channel.b is None:
             raise Rejected("side.ungranted", "the service has not granted the channel")
         return Pledge(channel.b, channel.b_conditionals)
@@ -232,6 +240,8 @@ class Side:
         Where that was not signed yet it is signed now, also by who has left: in the end no half costs a fine any more.
         """
         held = self.holding()
+        if self.replica.lacks is not None:
+            return held
         said = held.a.half.sent, held.a.half.body.conditionals_hash
         if self.replica.closing is None and CHAIN_KEY in held.promised and said != read_expected(held.promised):
             self._write(self.replica.expectation())
@@ -245,16 +255,29 @@ class Side:
         return Holding(SignedHalf(cosigned.a, self._signer.sign(cosigned.a.digest())), cosigned.b, cosigned.promised)
 
     def paper(self, exits: Mapping[int, Exit], started_ms: int, *, is_late: bool) -> Paper:
-        """What this side can show of the service's half that it holds."""
-        replica = self.replica
-        receipts = {shown.order: (shown, by) for shown, by in replica.receipts if shown.at_ms <= started_ms}
-        return Paper(replica.rules.network, exits, receipts=receipts, orders=replica.placed, is_late=is_late)
+        """What this side can show of the service's half that it leaves with."""
+        receipts = {shown.order: (shown, by) for shown, by in self.receipts if shown.at_ms <= started_ms}
+        return Paper(self.replica.rules.network, exits, receipts=receipts, orders=self.placed, is_late=is_late)
+
+    @property
+    def receipts(self) -> Sequence[tuple[Receipt, bytes]]:
+        """Those of fills after the half of the service that this side leaves with."""
+        lacks = self.replica.lacks
+        return self.replica.receipts if lacks is None else lacks.deposit.receipts
+
+    @property
+    def placed(self) -> Mapping[bytes, OrderTerms]:
+        """The orders that the half which this side leaves with adds, by their digest."""
+        lacks = self.replica.lacks
+        return self.replica.placed if lacks is None else lacks.placed
 
     @property
     def watchable(self) -> tuple[int, int] | None:
         """The seqnos of the half that a deposit would hold, and of the service's newest; None where there is none."""
-        cosigned = self.replica.cosigned
-        return (cosigned.a.seqno, self.replica.newest_b) if cosigned and self.replica.channel.deposit_a else None
+        replica, cosigned = self.replica, self.replica.cosigned
+        if cosigned is None or not replica.channel.deposit_a or replica.lacks is not None:
+            return None
+        return cosigned.a.seqno, replica.newest_b
 
     def deposit(self) -> Handed:
         """What a watchtower needs to answer for this channel, without any secret. Errors: `side.uncosigned`."""
@@ -267,6 +290,27 @@ class Side:
         held = Holding(signed, cosigned.b, cosigned.promised)
         shown = replica.receipts[-RECEIPTS:], list(replica.placed.values())[-RECEIPTS:]
         return seal(deposit_of(replica.welcome, replica.opened, held, newer, replica.newest_b, *shown), self._signer)
+
+    def wanted(self, at_s: int) -> Wanted:
+        """The word that asks a watchtower, at second `at_s` of the chain's clock, what it holds of this channel."""
+        unsigned = Wanted(self.channel_id, at_s)
+        return replace(unsigned, signature=self._signer.sign(unsigned.digest()))
+
+    def regain(self, handed: Handed) -> bool:
+        """Take over what a watchtower holds, where it is newer than the record; whether it was. Durable on return.
+
+        Errors: those of `charge_of`; `InvalidMessage` (`side.regained`: of another channel, key or venue).
+        """
+        regained = Regained(self.channel_id, handed.payload, handed.signature)
+        charge, replica, before = regained.charge(), self.replica, self.replica.regained
+        if (charge.deposit.welcome, charge.deposit.opened) != (replica.welcome, replica.opened):
+            raise InvalidMessage("side.regained", "what a watchtower holds is of another channel")
+        if before is not None and charge.version <= before.version:
+            return False
+        if not replica.is_short_of(charge):
+            return False
+        self._keep(regained)
+        return True
 
     def keep_receipt(self, receipt: Watched) -> None:
         """Write down that a watchtower stands for this channel."""
@@ -390,9 +434,7 @@ class Side:
 
         Errors: `side.ungranted`.
         """
-        newest = self.replica.channel.b
-        if newest is None:
-            raise Rejected("side.ungranted", "the service has not granted the channel")
+        newest = self.pledge().b
         words = "the service knows less of this channel than it has signed"
         self._store.keep_evidence(self.channel_id, Evidence("session.outrun", words, wire.encode(welcome)))
         return wire.Shown(self.channel_id, to_boc(newest.to_cell()))

@@ -21,6 +21,7 @@ from fairway.client.courier import Courier
 from fairway.client.keystore import Keystore
 from fairway.client.lookout import Lookout
 from fairway.client.onchain import OnChain
+from fairway.client.regain import regain
 from fairway.client.sentry import Post, Sentry
 from fairway.client.session import Notice, Session, Venue, now_ms
 from fairway.client.store import Store
@@ -80,8 +81,10 @@ class User:
                 await task
 
     async def _look_at_chain(self) -> None:
-        """A record older than its deposit, or than its start to leave, takes it from the chain before anything else."""
+        """A record from an old copy takes what it lacks from its towers and the chain before anything is signed."""
         with suppress(Rejected):
+            if self.couriers and not self.session.side.replica.left:
+                await regain(self.session.side, [each.url for each in self.couriers], await self._chain.now())
             side = self.session.side
             if not side.replica.newest_b or (view := await self.onchain.channel()) is None:
                 return
@@ -123,8 +126,8 @@ class User:
             side.tell,
             unsigned=False,
             rounds=lambda: self._shown,
-            receipts=lambda: side.replica.receipts,
-            placed=lambda: side.replica.placed,
+            receipts=lambda: side.receipts,
+            placed=lambda: side.placed,
             adopting=side.adopting,
             left=lambda: side.replica.left,
         )

@@ -18,7 +18,8 @@ from fairway.client.lookout import Lookout, vault_name
 from fairway.client.rounds import check_shown
 from fairway.client.sentry import Post, Sentry, Statement, see
 from fairway.client.watchtower_store import TowerStore
-from fairway.client.watchtower_wire import Charge, Handed, Rounds, Watched, charge_of
+from fairway.client.watchtower_wire import Charge, Handed, Rounds, Wanted, Watched, charge_of
+from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import wire
 from fairway.units import TON
@@ -27,6 +28,8 @@ __all__ = ["LOW", "Watchtower"]
 
 CHANNELS = 10_000
 ROUNDS = 1_000
+ASKED_WITHIN_S = 600
+"""Seconds by the chain's clock in which an owner's word that asks for his state is fresh."""
 LOW = TON
 """Nano in the purse below which the operator is warned: a challenge and a claim need less than half of it."""
 RECEIPT_SALT = b"fairway watchtower receipts"
@@ -94,6 +97,21 @@ class Watchtower:
         view = await see(self._chain, charge.address)
         if view is None or not view.deposit_a:
             raise Rejected("tower.unfunded", "no money of this channel is on chain")
+
+    async def held(self, wanted: Wanted) -> Handed:
+        """The newest deposit of a channel, to its owner alone: what he signed himself, so he need not trust the tower.
+
+        Errors: `InvalidMessage` (`signature.invalid`: not the channel's key, `tower.asked`: too old or too new);
+        `Rejected` (`tower.channel`); `Unavailable`.
+        """
+        charge = self._charges.get(wanted.channel_id)
+        handed = self._store.handed(wanted.channel_id) if charge else None
+        if charge is None or handed is None:
+            raise Rejected("tower.channel", "this channel is not watched here")
+        if abs(await self._chain.now() - wanted.at_s) > ASKED_WITHIN_S:
+            raise InvalidMessage("tower.asked", "the word that asks is not of now", at=wanted.at_s)
+        keys.verify(charge.deposit.opened.key_a, wanted.digest(), wanted.signature)
+        return handed
 
     def take_rounds(self, shown: Rounds) -> None:
         """Keep rounds of the oracle of a channel that is watched. Errors: `InvalidMessage`, `Rejected`."""

@@ -1,4 +1,4 @@
-"""A watchtower over HTTP: POST /v1/watch and /v1/rounds in MessagePack, GET /v1/status in JSON.
+"""A watchtower over HTTP: POST /v1/watch, /v1/rounds and /v1/held in MessagePack, GET /v1/status in JSON.
 
 Everything that is taken proves itself, so there is nobody to log in. Bodies are bounded; an error has its code and the
 status 422 (the caller's), 503 (chain or disk) or 404.
@@ -13,7 +13,7 @@ import msgspec
 
 from fairway.chain.wire import failure_of
 from fairway.client.watchtower import LOW, Watchtower
-from fairway.client.watchtower_wire import Handed, Rounds
+from fairway.client.watchtower_wire import Handed, Rounds, Wanted
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
 
 __all__ = ["TowerApp"]
@@ -52,6 +52,9 @@ class TowerApp:
             case "POST", "/v1/rounds":
                 self._tower.take_rounds(_decoded(await _read(receive), Rounds))
                 return 200, msgspec.msgpack.encode(None)
+            case "POST", "/v1/held":
+                handed = await self._tower.held(_decoded(await _read(receive), Wanted))
+                return 200, msgspec.msgpack.encode(handed)
             case "GET", "/v1/status":
                 return 200, msgspec.json.encode(await self._status())
         return 404, msgspec.msgpack.encode(failure_of(InvalidMessage("tower.call", "there is no such call")))

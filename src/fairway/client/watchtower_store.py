@@ -71,6 +71,13 @@ class TowerStore:
         for row in rows:
             yield charge_of(Handed(*row))
 
+    def handed(self, channel_id: bytes) -> Handed | None:
+        """The newest deposit of a channel, as its user signed it."""
+        with _translated(self.path):
+            query = "SELECT payload, signature FROM charge WHERE channel = ?"
+            row = self._database.execute(query, (channel_id,)).fetchone()
+        return Handed(*row) if row else None
+
     def forget(self, channel_id: bytes) -> None:
         """The channel has paid out."""
         with _translated(self.path), self._database:

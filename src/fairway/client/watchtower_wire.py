@@ -34,6 +34,7 @@ __all__ = [
     "Deposit",
     "Handed",
     "Rounds",
+    "Wanted",
     "Watched",
     "charge_of",
     "deposit_of",
@@ -85,6 +86,18 @@ class Rounds(msgspec.Struct, frozen=True, array_like=True):
 
     channel_id: bytes
     rounds: list[wire.Round]
+
+
+class Wanted(msgspec.Struct, frozen=True, array_like=True):
+    """The owner of a channel asks for what a tower holds of it, at second `at_s` of the chain's clock."""
+
+    channel_id: bytes
+    at_s: int
+    signature: bytes = b""
+
+    def digest(self) -> bytes:
+        """What the channel key signs."""
+        return sha256(b"fairway watchtower held" + self.channel_id + self.at_s.to_bytes(8)).digest()
 
 
 class Watched(msgspec.Struct, frozen=True, array_like=True):
