@@ -197,3 +197,18 @@ async def test_a_tower_tells_a_channels_state_to_its_owner_alone_and_to_a_word_o
                 await tower.core.held(wanted)
             assert refused.value.code == code
         assert (await tower.core.held(side.wanted(now_s))).payload
+
+
+async def test_a_half_that_only_a_tower_has_is_never_signed_anew_and_left_with(tmp_path):
+    """He signed and handed over a half that the service never heard, and then lost his record."""
+    async with set_back(tmp_path) as (_, service, tower, _, person, before, _):
+        with closing(Store(service.folder / "alice.sqlite")) as store:
+            side = Side.restored(store, person.keystore, before.session.side.channel_id)
+            unheard = side.propose([Wish(MARKET, True, 1, MARK * 97 // 100)], now_ms=service.now_ms)
+            await tower.core.take(side.deposit())
+        service.heard.clear()
+        async with person.at_work([tower.url]) as alice:
+            with pytest.raises(Rejected, match=r"session\.lacking"):
+                await within(alice.session.place(Wish(MARKET, True, 1, MARK)))
+            assert alice.session.side.holding().a.half.seqno == unheard.seqno
+        assert not [frame for frame in service.heard if isinstance(wire.decode_request(frame), wire.Propose)]
