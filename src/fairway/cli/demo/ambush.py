@@ -53,9 +53,9 @@ class Ambush:
 
     async def strike(self) -> None:
         """The thief starts; return when the chain shows the tower's answer."""
-        stage, jo = self._stage, self._stage.traders[VICTIM]
         if self._old is None:
             return
+        stage, jo = self._stage, self._stage.traders[VICTIM]
         side, chain = jo.session.side, stage.chain.chain
         thief = Purse(chain, Signer.of(derive_seed(b"demo", "thief")), NETWORK)
         await chain.fund(thief.address, TON)

@@ -185,9 +185,7 @@ class _Demo:
         self, flow: list[Trader], bar: TaskID, playing: Awaitable[None], is_halfway: Callable[[], bool]
     ) -> None:
         began = time.monotonic()
-        crashing = asyncio.create_task(self._crash(is_halfway))
-        await playing
-        await crashing
+        await asyncio.gather(playing, self._crash(is_halfway))
         self._flow_s = time.monotonic() - began
         self._placed = self._watch(flow, bar)
         await asyncio.gather(*(cancel_all(trader) for trader in flow))
