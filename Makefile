@@ -18,7 +18,7 @@ demo: .venv/.built  ## the whole story on embedded defaults; ends by itself with
 
 test: .venv/.built .venv/.dev contracts/node_modules  ## every check and every test
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 sim: .venv/.built .venv/.dev  ## long histories of the exchange, exits in bad weather, claims on the machine, kills; SEED=n draws others
 	FAIRWAY_SIM=1 $(BIN)/python -m pytest -n 2 tests/simulation/test_exchange_machine.py \
