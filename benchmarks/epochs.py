@@ -19,7 +19,7 @@ from pathlib import Path
 from fairway.crypto import ranges
 from fairway.service.workers import Processes
 from fairway.settlement import epoch
-from fairway.settlement.job import Job, prove_settlements
+from fairway.settlement.job import Job, prove_records
 from fairway.settlement.proof import prove, verify, verify_batch
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "unit"))
@@ -48,8 +48,8 @@ def seconds(call: Callable[[], object]) -> float:
 
 def row(length: int) -> str:
     made = jobs(length)
-    txs = [prove(job.settlement, ENTROPY) for job in made]
-    proving = min(seconds(lambda: [prove(job.settlement, ENTROPY) for job in made]) for _ in range(3))
+    txs = [prove(job.record, ENTROPY) for job in made]
+    proving = min(seconds(lambda: [prove(job.record, ENTROPY) for job in made]) for _ in range(3))
     private = [record for job in made for record in job.private()]
     public = [record for job in made for record in job.public()]
     start = time.perf_counter()
@@ -88,7 +88,7 @@ async def shared_out(count: int, work: list[Job]) -> float:
 
         async def one() -> None:
             async with turns:
-                await workers.do(prove_settlements, work, ENTROPY)
+                await workers.do(prove_records, work, ENTROPY)
 
         start = time.perf_counter()
         await asyncio.gather(*(one() for _ in range(ERRANDS)))

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 
 import pytest
-from benchmarks import flow, latency, loopback, markets, pipeline, replay
+from benchmarks import epochs, flow, latency, loopback, markets, pipeline, replay
 from benchmarks.stage import Costs, Stage, signature_seconds
 
 from fairway.exchange.event import Proposed, decode, encode
@@ -89,3 +89,8 @@ def test_every_part_tells_how_it_is_run(name, capsys):
         importlib.import_module(f"benchmarks.{name}").main(["--help"])
     assert ended.value.code == 0
     assert "--report" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_an_epoch_of_any_length_is_measured(length):
+    assert epochs.row(length).split()[0] == str(length)
