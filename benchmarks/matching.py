@@ -19,6 +19,7 @@ import os
 import random
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -83,20 +84,23 @@ def flow(orders: int) -> list[Step]:
     return steps
 
 
-class Engine:
+class Engine(ABC):
     """A matcher under test: what it printed, and what still rests in it."""
 
     def __init__(self) -> None:
         self.prints: list[Printed] = []
 
+    @abstractmethod
     def place(self, step: Place) -> None:
-        raise NotImplementedError
+        """Match the order and rest what is left."""
 
+    @abstractmethod
     def cancel(self, step: Cancel) -> None:
-        raise NotImplementedError
+        """Take the order away; it rests."""
 
+    @abstractmethod
     def resting(self) -> int:
-        raise NotImplementedError
+        """How many orders rest."""
 
 
 class Fairway(Engine):
