@@ -42,16 +42,6 @@ def div_up(numerator: int, divisor: int) -> int:
     return -(-numerator // divisor)
 
 
-def ppm_down(value: int, rate: int) -> Nano:
-    """`rate` parts per million of `value`, rounded toward minus infinity."""
-    return Nano(value * rate // MILLION)
-
-
-def ppm_up(value: int, rate: int) -> Nano:
-    """`rate` parts per million of `value`, rounded toward plus infinity."""
-    return Nano(-(-value * rate // MILLION))
-
-
 def share_down(value: int, part: int, whole: int) -> Nano:
     """`value · part ÷ whole`, rounded toward minus infinity. `whole` > 0."""
     return Nano(value * part // whole)

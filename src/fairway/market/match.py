@@ -1,4 +1,8 @@
-"""Who meets whom: a plan is made without touching the book, checked by the exchange, then committed."""
+"""Who meets whom: a plan is made without touching the book, then committed.
+
+For whoever matches orders and nothing else. In the venue a fill changes what the next one may do (positions, what is
+left to reduce), so `fairway.exchange.trading` meets makers one at a time, by the same rules.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pytoniq_core import Address, HashMap, begin_cell
 
 from fairway.ton.cells import Builder, Cell
 
-__all__ = ["account_address", "address_of", "external_message", "internal_message", "state_init"]
+__all__ = ["address_of", "external_message", "internal_message", "state_init"]
 
 
 def state_init(code: Cell, data: Cell) -> Cell:
@@ -19,11 +19,6 @@ def state_init(code: Cell, data: Cell) -> Cell:
 def address_of(init: Cell) -> str:
     """The basechain address of the contract that starts from `init`, raw."""
     return f"0:{init.hash.hex()}"
-
-
-def account_address(raw: str) -> Address:
-    """`raw` in the form that cells are built with."""
-    return Address(raw)
 
 
 def external_message(destination: str, body: Cell, init: Cell | None = None) -> Cell:
