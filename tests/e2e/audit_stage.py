@@ -144,7 +144,8 @@ def _told(world: World, happened: event.AnyEvent, effects: list[effect.AnyEffect
     for wanted in effects:
         match wanted:
             case effect.SignHalf():
-                yield wanted.channel_id, [wire.Granted(wanted.channel_id, sign(world, wanted.channel_id, wanted.half))]
+                promised, signature = wanted.half.body.conditionals_hash, sign(world, wanted.channel_id, wanted.half)
+                yield wanted.channel_id, [wire.Granted(wanted.channel_id, promised, signature)]
             case effect.Push():
                 yield wanted.channel_id, [pushed(world, wanted)]
             case effect.Refuse():

@@ -11,6 +11,8 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from fairway.chain.local import LocalChain
 from fairway.chain.purse import Purse
 from fairway.chain.router import GENESIS, Router, Weather
@@ -141,7 +143,7 @@ class Venue:
         reply = signed(unsigned(wanted), self.signer(side))
         if isinstance(reply, wire.Granted):
             digest = consent_digest(self.engine.rules, side.setup, side.replica.opened.payout)
-            reply = wire.Granted(reply.channel_id, reply.signature, self.keyring.consent().sign(digest))
+            reply = replace(reply, consent=self.keyring.consent().sign(digest))
         side.receive(reply)
 
     def signer(self, side: Side) -> keys.Signer:

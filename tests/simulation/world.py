@@ -180,7 +180,8 @@ class World:
         (granted,) = self.put(opening)
         assert isinstance(granted, effect.SignHalf)
         replica = self.users[channel_id].replica
-        replica.apply(wire.Granted(channel_id, keys.sign(self.key_b(key_a), granted.half.digest())))
+        signature = keys.sign(self.key_b(key_a), granted.half.digest())
+        replica.apply(wire.Granted(channel_id, granted.half.body.conditionals_hash, signature))
         funded = event.Funded(
             at_ms=self.now_ms, channel_id=channel_id, deposit_a=deposit, deposit_b=10 * deposit, transaction=bytes(32)
         )

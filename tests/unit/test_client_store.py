@@ -31,7 +31,7 @@ def store(tmp_path):
 def test_entries_come_back_as_they_were_in_their_order(store):
     entries = [
         wire.Open(ID, HASH, HASH, "0:00", b""),
-        wire.Granted(ID, bytes(64)),
+        wire.Granted(ID, bytes(32), bytes(64)),
         event.Funded(at_ms=5, channel_id=ID, deposit_a=1 << 62, deposit_b=10, transaction=HASH),
         propose(2),
         wire.Round(1, 1, 2, 3, 4, -5, {0: bytes(64)}),
@@ -39,7 +39,7 @@ def test_entries_come_back_as_they_were_in_their_order(store):
         wire.Refused(ID, 3, "order.margin", "no", 2),
     ]
     store.append(ID, *entries[:3])
-    store.append(OTHER, wire.Granted(OTHER, bytes(64)))
+    store.append(OTHER, wire.Granted(OTHER, bytes(32), bytes(64)))
     store.append(ID, *entries[3:])
     assert list(store.record(ID)) == entries
     assert store.channels() == [ID, OTHER]

@@ -211,7 +211,7 @@ def test_signing_a_letter_replaces_every_digest_and_repeats_itself():
     keys.verify(signer.key, b"d" * 32, out.signature)
     keys.verify(signer.key, b"r" * 32, out.receipts[0])
     assert out == signed(pushed, signer)
-    assert signed(Granted(b"c" * 16, b"d" * 32), signer).signature == out.signature
+    assert signed(Granted(b"c" * 16, bytes(32), b"d" * 32), signer).signature == out.signature
 
 
 def test_a_hello_is_bound_to_network_and_challenge():

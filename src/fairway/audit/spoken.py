@@ -127,7 +127,7 @@ class _Listener:
             case wire.Welcome():
                 self._welcome(said)
             case wire.Granted():
-                self._answer(wire.Pushed(said.channel_id, 1, 0, NO_CONDITIONALS, 1, said.signature, []))
+                self._answer(wire.Pushed(said.channel_id, 1, 0, said.conditionals_hash, 1, said.signature, []))
             case wire.Pushed():
                 self._answer(said)
             case wire.Propose():

@@ -90,9 +90,10 @@ class _Record:
 
     def _half(self, said: Said) -> SignedHalf | None:
         """The half that was said, if the service has signed it; the half of the user it cites is in the log."""
-        body, cites = Body(1, 0, NO_CONDITIONALS), 1
         if isinstance(said, wire.Pushed):
             body, cites = Body(said.seqno, said.sent, said.conditionals_hash), said.cites
+        else:
+            body, cites = Body(1, 0, said.conditionals_hash), 1
         cited = self._store.half(self._channel_id, "A", cites)
         if isinstance(cited, wire.Open):
             answered = Body(1, 0, NO_CONDITIONALS)

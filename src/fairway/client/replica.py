@@ -231,7 +231,7 @@ class Replica:
     def _apply(self, entry: Entry) -> None:
         match entry:
             case wire.Granted():
-                self._push(wire.Pushed(entry.channel_id, 1, 0, NO_CONDITIONALS, 1, entry.signature, []))
+                self._push(wire.Pushed(entry.channel_id, 1, 0, entry.conditionals_hash, 1, entry.signature, []))
             case event.Funded():
                 machine.fund(self.channel, entry.deposit_a, entry.deposit_b)
                 self.account.deposit = self.channel.deposit_a
@@ -300,8 +300,7 @@ class Replica:
                 self.placed[change.order.digest()] = change.order
         judge.close()
         self._check_receipts(judge.receipts, pushed.receipts)
-        promised = Conditionals() if pushed.seqno == 1 else self.account.promised()
-        sums = (self.account.earned, promised, self.account.expected())
+        sums = (self.account.earned, self.account.promised(), self.account.expected())
         checked = machine.check_push(self.channel, half, pushed.signature, *sums, verify=_verified)
         machine.accept_push(self.channel, checked)
 

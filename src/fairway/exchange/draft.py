@@ -46,7 +46,7 @@ def unsigned(effect: SignHalf | Push) -> Granted | Pushed:
     """The reply that `effect` asks for, with digests in place of signatures."""
     half = effect.half
     if isinstance(effect, SignHalf):
-        return Granted(effect.channel_id, half.digest())
+        return Granted(effect.channel_id, half.body.conditionals_hash, half.digest())
     return Pushed(
         effect.channel_id,
         half.seqno,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import Channel, accept, check_proposal, fund, move, newest_b, next_b
 from fairway.channel.phase import TRADING, TRANSITIONS, Move, Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half
@@ -38,13 +37,17 @@ def first_half(channel_id: bytes) -> Half:
 
 
 def open_channel(venue: Venue, turn: Turn, event: Opened) -> None:
-    """Answer the user's half number 1 with ours; no money is anywhere yet."""
+    """Answer the user's half number 1 with ours; no money is anywhere yet.
+
+    Ours promises every market already: it may be the one that his first order answers, and what that wins is claimed of
+    it.
+    """
     if event.channel_id in venue.channels:
         raise Rejected("channel.exists", "this channel is open already")
     channel = Channel(int.from_bytes(event.channel_id), event.key_a, event.key_b, reserve=venue.rules.fine)
     accept(channel, check_proposal(channel, first_half(event.channel_id), event.signature, verify=lambda *_: None))
     account = Account(event.channel_id, venue.rules, venue.rounds)
-    half = next_b(channel, 0, Conditionals(), account.expected())
+    half = next_b(channel, 0, account.promised(), account.expected())
     venue.channels[event.channel_id], venue.accounts[event.channel_id] = channel, account
     venue.payouts[event.channel_id] = event.payout
     turn.effects.append(SignHalf(event.channel_id, half))

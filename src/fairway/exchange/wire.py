@@ -156,10 +156,12 @@ class Welcome(Reply, frozen=True, tag="welcome"):
 class Granted(Reply, frozen=True, tag="granted"):
     """Side B's half number 1 of the channel, citing the user's; now the user may wrap.
 
-    `consent` is the vault key's signature that this channel pays out to the user's wallet.
+    It has sent nothing and promises every market, in which nothing is held yet. `consent` is the vault key's signature
+    that this channel pays out to the user's wallet.
     """
 
     channel_id: bytes
+    conditionals_hash: bytes
     signature: bytes
     consent: bytes = b""
 
