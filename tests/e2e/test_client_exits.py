@@ -2,10 +2,10 @@
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 
 import pytest
 from client_stage import MARK, MARKET, NETWORK
+from msgspec.structs import replace
 from onchain_stage import market, rich, shown
 
 from fairway.chain.purse import Purse

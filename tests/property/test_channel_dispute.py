@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from fairway.channel import dispute as rules
 from fairway.channel.dispute import A, B, answer, challenge, finish, open_challenge, start
@@ -155,7 +156,7 @@ def test_a_stale_start_is_fined_once_and_no_more_than_there_is(seed):
 def test_a_watchtower_needs_no_secret_to_undo_an_invented_half():
     history = History(3)
     newest_a, newest_b = history.halves[A][-1], history.halves[B][-1]
-    invented = replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
+    invented = structs.replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
     opened = start(A, (invented, newest_b))
     saved = open_challenge(opened, (newest_a, newest_b))
     assert saved.pair == (newest_a, newest_b)
@@ -165,7 +166,7 @@ def test_a_watchtower_needs_no_secret_to_undo_an_invented_half():
 def test_nobody_unsigned_brings_an_invented_half():
     history = History(3)
     newest_a, newest_b = history.halves[A][-1], history.halves[B][-1]
-    invented = replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
+    invented = structs.replace(newest_a, body=Body(10**9, newest_a.sent, bytes(32)))
     opened = start(A, (history.halves[A][0], history.halves[B][0]))
     with pytest.raises(Rejected) as caught:
         open_challenge(opened, (invented, newest_b))

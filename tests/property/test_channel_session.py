@@ -5,11 +5,11 @@ What must hold is kept here a second time, in dictionaries and sums of its own, 
 
 import random
 from collections import Counter, deque
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairway.channel import account, machine, proposal, push
 from fairway.channel.conditionals import Conditional, Conditionals

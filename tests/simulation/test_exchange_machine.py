@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
 
 from fairway.channel import account as channel_account
 from fairway.exchange import engine, lifecycle, pricing, proposals, trading

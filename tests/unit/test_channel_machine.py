@@ -1,9 +1,9 @@
 """Single moves of the machine, one true sentence each; crossings and crowds are in tests/property."""
 
 import pickle
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from fairway.channel import machine
 from fairway.channel.conditionals import Conditional, Conditionals

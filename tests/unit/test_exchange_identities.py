@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.simulation.test_exchange_flow import wander
 from tests.simulation.world import World
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from tests.simulation.world import OPERATOR, World
 
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))

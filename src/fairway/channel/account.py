@@ -5,8 +5,9 @@ User and service keep the same account and run the same code on it. It changes o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from hashlib import sha256
+
+from msgspec import Struct, field
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.phase import Phase
@@ -31,8 +32,7 @@ __all__ = [
 NOTHING = Conditionals()
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True, gc=False):
     """What side A's next half must say, before its own adds and drops, when it cites the body `b` of side B.
 
     Whoever makes the half of B states `sent` and `conditionals`; the machine puts `b` beside them, and in `promised_b`
@@ -45,8 +45,7 @@ class Expected:
     promised_b: int = 0
 
 
-@dataclass(slots=True)
-class Channel:
+class Channel(Struct):
     """One channel, side A the user, side B the service. Amounts in nano; deposits and withdrawals are totals.
 
     `a` and `b` are the newest accepted half of A and the newest half of B, with the conditionals their hashes stand

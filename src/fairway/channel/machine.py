@@ -11,7 +11,7 @@ Laws (docs/spec/channel.md; each has a planted bug that its test catches):
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from fairway.channel.account import (
     Channel,

@@ -7,7 +7,8 @@ and drops, and if A covers it against every half of B that A may still cite.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fairway.channel.account import Channel, Expected, check_covered, expected, newest_b
 from fairway.channel.conditionals import Conditional
@@ -29,8 +30,7 @@ Verify = Callable[[bytes, bytes, bytes], None]
 FilledAfter = Callable[[int, int], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True, gc=False):
     """A half of A that holds, with the `window` as it will be; `repeat`: it is the newest one once more.
 
     `implied` are conditionals that its half has beside those that A declared, because of what he wishes.

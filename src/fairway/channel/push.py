@@ -7,7 +7,8 @@ say; the user computes both himself and compares.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fairway.channel.account import Channel, Expected, check_covered, expected, newest_b, sent_b
 from fairway.channel.conditionals import Conditionals
@@ -24,8 +25,7 @@ CHAIN_KEY = 0xFFFFFFFF
 Verify = Callable[[bytes, bytes, bytes], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True, gc=False):
     """A half of B that holds; `repeat`: it is the newest one once more."""
 
     half: Half

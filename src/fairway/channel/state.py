@@ -10,8 +10,9 @@ A digest is the hash of the cell, laid out by hand: it is taken twice for every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
+
+from msgspec import Struct
 
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage
@@ -30,8 +31,7 @@ _SEQNO_BOUND = 1 << 64
 _CHANNEL_ID_BOUND = 1 << 128
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True, gc=False):
     """What one side says: its `seqno`, the nano it has `sent` in all, the root hash of its conditionals."""
 
     seqno: int
@@ -70,8 +70,7 @@ class Body:
         return Body(fields.load_uint(64), fields.load_coins() or 0, fields.load_bytes(32))
 
 
-@dataclass(frozen=True, slots=True)
-class Half:
+class Half(Struct, frozen=True, gc=False):
     """One side's half: its own `body` and the `counterparty`'s body it answers (None: none seen yet)."""
 
     channel_id: int
@@ -137,8 +136,7 @@ def _load_half(fields: Slice) -> Half:
     return Half(channel_id, body, Body.load(other.begin_parse()) if other else None)
 
 
-@dataclass(frozen=True, slots=True)
-class SignedHalf:
+class SignedHalf(Struct, frozen=True, gc=False):
     """A half under its side's Ed25519 signature, 64 bytes over the half's digest (or `UNSIGNED`)."""
 
     half: Half

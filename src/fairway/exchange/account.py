@@ -15,10 +15,11 @@ positions, `reserved` the rest of the reserves of live orders,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
@@ -55,8 +56,7 @@ from fairway.units import NANO_BOUND, TICK_BOUND, share_down
 __all__ = ["Account", "Held", "Outcome"]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True, gc=False):
     """A position and the terms that carry it in both halves."""
 
     position: Position
@@ -463,7 +463,7 @@ class Account:
     def _renew(self, market: int, at_ms: int) -> None:
         """From `at_ms` on, no older touch of its liquidation price costs the position its margin."""
         held = self.positions[market]
-        terms = msgspec.structs.replace(held.terms, since_ms=at_ms)
+        terms = replace(held.terms, since_ms=at_ms)
         self.positions[market] = Held(held.position, terms)
         self._carry_market(terms)
 
@@ -477,8 +477,8 @@ class Account:
         contract, newest = self.rules.listing(market).contract, self.rounds[market]
         flat = self.rules.flat(self.channel_id, market)
         if position is None:
-            return msgspec.structs.replace(flat, mark=newest.mark, funding=newest.funding)
-        return msgspec.structs.replace(
+            return replace(flat, mark=newest.mark, funding=newest.funding)
+        return replace(
             flat,
             long=position.s > 0,
             lots=position.lots,

@@ -6,8 +6,9 @@ into the engine; what the world answers comes in as a new event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Half, SignedHalf
@@ -37,16 +38,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class SignHalf:
+class SignHalf(Struct, frozen=True, gc=False):
     """Sign the service's half number 1 of a new channel and answer the one who asked."""
 
     channel_id: bytes
     half: Half
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Struct, frozen=True, gc=False):
     """Sign `half` and `receipts` with the channel's key of the service and push both, with what they stand on."""
 
     channel_id: bytes
@@ -55,8 +54,7 @@ class Push:
     receipts: tuple[Receipt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True, gc=False):
     """Tell the user that his half `seqno` is consumed but not accepted, and why; `again`: not for the first time."""
 
     channel_id: bytes
@@ -66,8 +64,7 @@ class Refuse:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SignClose:
+class SignClose(Struct, frozen=True, gc=False):
     """Countersign the cooperative close and hand both signatures to the chain."""
 
     channel_id: bytes
@@ -80,8 +77,7 @@ class SignClose:
     withdraw: int
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True, gc=False):
     """Answer an uncooperative close on chain with the newest pair."""
 
     channel_id: bytes
@@ -89,8 +85,7 @@ class Challenge:
     b: Half
 
 
-@dataclass(frozen=True, slots=True)
-class PunishFill:
+class PunishFill(Struct, frozen=True, gc=False):
     """Show the vault a fill that its taker did not sign in time, and the two rounds around the end of that time."""
 
     channel_id: bytes
@@ -99,16 +94,14 @@ class PunishFill:
     after: Priced
 
 
-@dataclass(frozen=True, slots=True)
-class PunishDodge:
+class PunishDodge(Struct, frozen=True, gc=False):
     """Show the vault the position whose owner dodged its liquidation, and the round that liquidated it."""
 
     channel_id: bytes
     dodge: Dodge
 
 
-@dataclass(frozen=True, slots=True)
-class Absolve:
+class Absolve(Struct, frozen=True, gc=False):
     """Show the vault that the channel's owner has signed what he owed: the pushed half answers one with these."""
 
     channel_id: bytes
@@ -117,8 +110,7 @@ class Absolve:
     conditionals: Conditionals
 
 
-@dataclass(frozen=True, slots=True)
-class ProveRecord:
+class ProveRecord(Struct, frozen=True, gc=False):
     """Have record `number` (from 0) proven, off the hot path; the answer is a `Proved` event.
 
     It is a settlement, a lender's move, or a showing of solvency, which has no proof but its epoch's. `fills` are made
@@ -130,8 +122,7 @@ class ProveRecord:
     fills: tuple[Opened, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PostValue:
+class PostValue(Struct, frozen=True, gc=False):
     """Tell the vault what a share is worth: `worth` ÷ (S · `shares`) nano, as `record` shows, whose epoch is proven."""
 
     record: bytes
@@ -139,8 +130,7 @@ class PostValue:
     shares: int
 
 
-@dataclass(frozen=True, slots=True)
-class Print:
+class Print(Struct, frozen=True, gc=False):
     """Publish one fill on the public feed of its market: `reason` is trade, liquidation or deleverage."""
 
     market: int
@@ -160,8 +150,7 @@ class Share(NamedTuple):
     price: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deleveraged:
+class Deleveraged(Struct, frozen=True, gc=False):
     """Publish how match `match_id` took `lots` from those opposite in `market` at the newest round, and from whom not.
 
     `fairway.risk.deleverage.allocate(candidates, lots)` gives the keys and lots of `shares` again, in their order; a

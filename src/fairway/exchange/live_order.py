@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from fairway.exchange.rules import Requirement
 from fairway.exchange.terms import OrderTerms
@@ -11,8 +11,7 @@ from fairway.units import share_down
 __all__ = ["LiveOrder"]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveOrder:
+class LiveOrder(Struct, frozen=True, gc=False):
     """An order of the account and how far it has come; `lots`, `cost`, `fee` and `base` are totals of its fills.
 
     `lost` lots went where it would have met an order of the same owner; their reserve is free once the order goes.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fairway.exchange.change import AnyChange
 from fairway.exchange.effect import AnyEffect
@@ -12,8 +13,7 @@ from fairway.exchange.terms import Receipt
 __all__ = ["Turn"]
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct, gc=False):
     """One event at `at_ms`. Channels are touched in the order in which the event reached them.
 
     `armed` orders, whose parent was filled, and `trades` (market and price), which fire what watches them, wait until

@@ -12,7 +12,7 @@ scale, Q lots, C cost, K funding base and I the funding index:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from fairway.errors import IllegalTransition, Rejected
 from fairway.risk.contract import Contract, fill_cost
@@ -21,8 +21,7 @@ from fairway.units import FUNDING_INDEX_BOUND, FUNDING_SCALE, LOT_BOUND, NANO_BO
 __all__ = ["Closure", "Position", "closed", "coefficients", "opened", "outcome", "released", "with_margin"]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True, gc=False):
     """One user's lots in one market.
 
     `s` is +1 long or -1 short; `cost` the sum of its fills' costs; `funding_base` Σ s · I · q, in nano ÷ 2¹⁶, which is
@@ -36,8 +35,7 @@ class Position:
     margin: Nano
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(Struct, frozen=True, gc=False):
     """What closing `lots` did, in the settlement's letters: IM `margin`, AM `available`, P `payment`, b `bad_debt`.
 
     `cost`, `base` and `margin` are what left the position; `rest` is what remains of it.
