@@ -10,10 +10,13 @@ from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import account as account_module
 from fairway.exchange import effect, event, mandating
+from fairway.exchange import venue as venue_module
 from fairway.exchange.account import Account
 from fairway.exchange.change import Dropped, Mandated
-from fairway.exchange.mandate import Used, cancel_digest, order_digest, order_key, revoke_digest
+from fairway.exchange.mandate import Used, cancel_digest, countdown_digest, order_digest, order_key, revoke_digest
+from fairway.exchange.sweeps import NEVER_MS
 from fairway.exchange.terms import Kind
+from fairway.exchange.venue import owner_of
 from fairway.units import TON
 from tests.simulation.world import World
 
@@ -50,6 +53,22 @@ class Desk:
         signature = keys.sign(seed, order_digest(self.mandate, order))
         return event.Mandated(
             at_ms=self.world.now_ms, channel_id=self.owner, mandate=self.mandate, order=order, signature=signature
+        )
+
+    def amend(self, key: int, wish: Wish, **changes: object) -> event.Mandated:
+        """The word that puts `wish` in the stead of the order under `key`."""
+        cancel = keys.sign(SUB_SEED, cancel_digest(self.owner, self.mandate, [key]))
+        return replace(self.event(wish), **({"instead_of": key, "cancel": cancel} | changes))
+
+    def count_down(self, after_ms: int, nonce: int, seed: bytes = SUB_SEED) -> event.CountdownSigned:
+        signature = keys.sign(seed, countdown_digest(self.owner, self.mandate, nonce, after_ms))
+        return event.CountdownSigned(
+            at_ms=self.world.now_ms,
+            channel_id=self.owner,
+            mandate=self.mandate,
+            nonce=nonce,
+            after_ms=after_ms,
+            signature=signature,
         )
 
     def order(self, wish: Wish, number: int | None = None, **changes: object) -> int:
@@ -186,6 +205,122 @@ def test_numbers_come_in_any_order_and_each_once(desk):
     for number in (5, 3, 300, 299, 45):
         used = used.using(number)
     assert desk.account.mandates[desk.mandate].used == used
+
+
+def best_bids(desk):
+    book = desk.world.engine.venue.books[MARKET]
+    return [(owner_of(desk.owner) == each.owner, each.lots) for each in book.walk(buy=False, limit=1)]
+
+
+@pytest.mark.parametrize(
+    ("wish", "bids"),
+    [
+        (buy(4, MARK - 10), [(True, 4), (False, 7)]),
+        (buy(10, MARK - 10), [(True, 10), (False, 7)]),
+        (buy(11, MARK - 10), [(False, 7), (True, 11)]),
+        (buy(4, MARK - 9), [(True, 4), (False, 7)]),
+    ],
+)
+def test_an_amended_order_keeps_its_place_where_only_its_size_falls_and_its_name_always(desk, wish, bids):
+    key = desk.order(buy(10, MARK - 10), client_id="mine")
+    desk.world.propose(desk.other, [buy(7, MARK - 10)])
+    signed = desk.event(wish, client_id="mine")
+    desk.number -= 1
+    amended = replace(desk.amend(key, wish), order=signed.order, signature=signed.signature)
+    desk.world.put(amended)
+    assert best_bids(desk) == bids
+    assert [*desk.account.orders] == [amended.order.key]
+    assert desk.account.past.key_of("mine") == amended.order.key
+    assert desk.left == desk.account.mandates[desk.mandate].terms.reserve - desk.account.reserved
+
+
+def test_an_amend_may_use_what_the_order_before_it_had_reserved_and_is_refused_whole(desk):
+    key = desk.order(buy(900, MARK - 10))
+    assert desk.world.code_of(desk.event(buy(900, MARK - 20))) == "mandate.lots"
+    before = desk.world.engine.digest()
+    for refused, code in (
+        (desk.amend(key, buy(1_001, MARK - 20)), "mandate.lots"),
+        (desk.amend(key, buy(900, MARK - 20, leverage=1)), "mandate.reserve"),
+        (desk.amend(key + 1, buy(900, MARK - 20)), "order.unknown"),
+        (desk.amend(key, buy(900, MARK - 20), cancel=bytes(64)), "signature.invalid"),
+    ):
+        assert desk.world.code_of(refused) == code
+    assert desk.world.engine.digest() == before
+    desk.world.put(desk.amend(key, buy(900, MARK - 20)))
+    desk.world.propose(desk.other, [sell(900, MARK - 20)])
+    assert desk.account.signed_lots(MARKET) == 900
+
+
+def test_a_sub_key_amends_no_order_of_its_owner(desk):
+    desk.world.propose(desk.owner, [buy(5, MARK - 10)])
+    (key,) = desk.account.orders
+    assert desk.world.code_of(desk.amend(key, buy(4, MARK - 10))) == "order.unknown"
+
+
+def test_planted_an_amend_that_leaves_the_old_order_in_the_book_is_caught(desk, monkeypatch):
+    key = desk.order(buy(10, MARK - 10))
+    monkeypatch.setattr(mandating, "drop", lambda *_: None)
+    with pytest.raises(InvalidMessage, match=r"judge\.cancel"):
+        desk.world.put(desk.amend(key, buy(11, MARK - 10)))
+
+
+def test_a_bot_that_falls_silent_leaves_no_order_behind_and_one_that_speaks_in_time_keeps_them(desk):
+    first = desk.order(buy(1, MARK - 10))
+    desk.world.put(desk.count_down(5_000, 1))
+    desk.world.now_ms += 4_999
+    desk.world.put(desk.count_down(5_000, 2))
+    due_ms = desk.world.now_ms + 5_000
+    desk.world.now_ms += 3_000
+    desk.world.price(MARKET, MARK)
+    assert first in desk.account.orders
+    desk.world.propose(desk.owner, [buy(2, MARK - 20)])
+    desk.world.now_ms = due_ms
+    desk.world.propose(desk.other, [sell(3, MARK - 20, Kind.IOC)])
+    assert desk.account.signed_lots(MARKET) == 2
+    assert first not in desk.account.orders
+    later = desk.order(buy(1, MARK - 10))
+    desk.world.now_ms += 60_000
+    desk.world.price(MARKET, MARK)
+    assert later in desk.account.orders
+
+
+def test_a_countdown_is_taken_back_or_over_by_the_newest_word_of_the_sub_key_alone(desk):
+    key = desk.order(buy(1, MARK - 10))
+    desk.world.put(desk.count_down(1_000, 7))
+    assert desk.world.code_of(desk.count_down(NEVER_MS, 7)) == "nonce.old"
+    assert desk.world.code_of(desk.count_down(NEVER_MS, 8, bytes(32))) == "signature.invalid"
+    desk.world.put(desk.count_down(NEVER_MS, 8))
+    desk.world.now_ms += 2_000
+    desk.world.price(MARKET, MARK)
+    assert key in desk.account.orders
+    desk.world.put(desk.count_down(0, 9))
+    assert not desk.account.orders
+    desk.world.put(desk.count_down(1_000, 10))
+    desk.revoke()
+    assert not desk.world.engine.venue.sweeps.facts()
+
+
+def test_planted_a_taker_that_meets_what_should_be_gone_is_caught(desk, monkeypatch):
+    desk.order(buy(1, MARK - 10))
+    desk.world.put(desk.count_down(1_000, 1))
+    desk.world.now_ms += 1_000
+    monkeypatch.setattr(venue_module, "is_mandated", lambda key: False)
+    desk.world.propose(desk.other, [sell(1, MARK - 10)])
+    assert desk.account.signed_lots(MARKET) == 1
+
+
+def test_a_sub_key_closes_whatever_is_held_when_the_price_comes(desk):
+    desk.world.propose(desk.other, [sell(30), buy(100, MARK - 300)])
+    desk.order(buy(20, MARK, Kind.IOC))
+    wishes = [
+        Wish(MARKET, False, lots, MARK - 500, Kind.MARKET, 1, True, MARK - 200, closes=True) for lots in (9, 1_000)
+    ]
+    assert desk.world.code_of(desk.event(wishes[0])) == "order.flag"
+    desk.order(wishes[1])
+    desk.order(buy(10, MARK, Kind.IOC))
+    desk.world.propose(desk.owner)
+    desk.world.price(MARKET, MARK - 200)
+    assert desk.account.signed_lots(MARKET) == 0
 
 
 def test_nobody_but_the_sub_key_orders_and_cancels_and_nobody_but_the_owner_revokes(desk):

@@ -151,7 +151,7 @@ class Judge:
         terms = order.terms
         is_true = {
             "cancelled": change.key in self._cancelled,
-            "amended": change.key in self._cancelled,
+            "amended": change.key in self._cancelled or is_mandated(change.key),
             "mandate": is_mandated(change.key),
             "swept": terms.market in self._swept,
             "expired": terms.expires_ms != 0,
@@ -165,8 +165,10 @@ class Judge:
 
     def _mandated(self, change: Mandated) -> None:
         """An order of a sub-key is signed by it, and within what its owner has signed."""
+        if change.instead_of in self._account.orders:
+            raise _lie("judge.cancel", "an order stays live that another came instead of", key=change.instead_of)
         try:
-            check_order_under(self._account, change.mandate, change.order, change.at_ms)
+            check_order_under(self._account, change.mandate, change.order, change.at_ms, change.instead_of)
         except Rejected as refusal:
             raise _lie("judge.mandate", f"a sub-key's order was taken: {refusal.message}", key=change.mandate) from None
         given = mandate_in(self._account, change.mandate).terms

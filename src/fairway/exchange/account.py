@@ -429,12 +429,22 @@ class Account:
         mandate = self.mandate_of(order.terms.key)
         if mandate is None:
             return
-        held, slot = self.positions.get(mandate.terms.market), mandate.terms.slot
-        live = sum(each.reserved for key, each in self.orders.items() if is_mandated(key) and slot_of(key) == slot)
-        most = mandate.terms.reserve - live - (held.position.margin if held is not None else 0)
-        left = max(mandate.left, min(mandate.left + freed, most))
+        left = self._left(mandate, freed)
         if left != mandate.left:
             self._carry_mandate(mandate._replace(left=left))
+
+    def _left(self, mandate: Mandate, freed: int, gone: int = 0) -> int:
+        """What is left to `mandate` once `freed` is bound no more and the order `gone` has left."""
+        held, slot = self.positions.get(mandate.terms.market), mandate.terms.slot
+        live = (key for key in self.orders if is_mandated(key) and slot_of(key) == slot and key != gone)
+        most = mandate.terms.reserve - sum(self.orders[key].reserved for key in live)
+        most -= held.position.margin if held is not None else 0
+        return max(mandate.left, min(mandate.left + freed, most))
+
+    def left_without(self, mandate: Mandate, key: int) -> int:
+        """What would be left to `mandate` were its order `key`, if it lives, dropped."""
+        order = self.orders.get(key)
+        return self._left(mandate, order.reserved, key) if order is not None else mandate.left
 
     def _carry_position(self, market: int, position: Position | None, at_ms: int) -> None:
         self.positions.pop(market, None)

@@ -10,6 +10,7 @@ from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.event import (
     AnyEvent,
     CloseProposed,
+    CountdownSigned,
     Mandated,
     Opened,
     Outrun,
@@ -21,7 +22,7 @@ from fairway.exchange.event import (
     Withdrawn,
 )
 from fairway.exchange.lifecycle import first_half
-from fairway.exchange.mandate import cancel_digest, order_digest, revoke_digest
+from fairway.exchange.mandate import cancel_digest, countdown_digest, order_digest, revoke_digest
 from fairway.exchange.permits import mandate_in
 from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.proposals import half_of
@@ -55,7 +56,7 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
         case Proposed():
             channel = venue.channel(event.channel_id)
             keys.verify(channel.key_a, half_of(channel, event).digest(), event.signature)
-        case Mandated() | Withdrawn() | Revoked():
+        case Mandated() | Withdrawn() | CountdownSigned() | Revoked():
             _under_mandate(venue, event)
         case Priced():
             founded = venue.founded
@@ -76,14 +77,19 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
             pass
 
 
-def _under_mandate(venue: Venue, event: Mandated | Withdrawn | Revoked) -> None:
+def _under_mandate(venue: Venue, event: Mandated | Withdrawn | CountdownSigned | Revoked) -> None:
     """The sub-key orders and cancels; its owner takes the mandate back."""
     sub_key = mandate_in(venue.account(event.channel_id), event.mandate).terms.sub_key
     match event:
         case Mandated():
             keys.verify(sub_key, order_digest(event.mandate, event.order), event.signature)
+            if event.instead_of:
+                keys.verify(sub_key, cancel_digest(event.channel_id, event.mandate, [event.instead_of]), event.cancel)
         case Withdrawn():
             keys.verify(sub_key, cancel_digest(event.channel_id, event.mandate, event.keys), event.signature)
+        case CountdownSigned():
+            digest = countdown_digest(event.channel_id, event.mandate, event.nonce, event.after_ms)
+            keys.verify(sub_key, digest, event.signature)
         case Revoked():
             digest = revoke_digest(event.channel_id, event.mandate)
             keys.verify(venue.channel(event.channel_id).key_a, digest, event.signature)

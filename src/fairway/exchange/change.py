@@ -124,12 +124,16 @@ class Margined(Change, frozen=True, tag="margined"):
 
 
 class Mandated(Change, frozen=True, tag="mandated"):
-    """The sub-key of the mandate under `mandate` placed `order`, at `at_ms`, under its `signature`."""
+    """The sub-key of the mandate under `mandate` placed `order`, at `at_ms`, under its `signature`.
+
+    It came in the stead of `instead_of`, if that is not 0, which was dropped before.
+    """
 
     mandate: int
     order: OrderTerms
     signature: bytes
     at_ms: int
+    instead_of: int = 0
 
 
 class Revoked(Change, frozen=True, tag="revoked"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fairway.channel.phase import check_trading
 from fairway.exchange.change import Dropped, Swept
 from fairway.exchange.event import SweepSigned
+from fairway.exchange.mandate import is_mandated, scope_of
 from fairway.exchange.nonces import Nonces
 from fairway.exchange.sweeps import NEVER_MS
 from fairway.exchange.terms import OrderTerms
@@ -79,9 +80,10 @@ def expire(venue: Venue, turn: Turn, order_id: int) -> None:
     """The time of an order has passed: its own, or the one after which its owner wants none live in its market."""
     channel_id, key = split_order_id(order_id)
     terms = venue.accounts[channel_id].orders[key].terms
-    if venue.sweeps.is_due(channel_id, terms.market, turn.at_ms):
-        _sweep(venue, turn, channel_id, terms.market)
-    else:
+    for scope in (terms.market, scope_of(key)):
+        if venue.sweeps.is_due(channel_id, scope, turn.at_ms):
+            _sweep(venue, turn, channel_id, scope)
+    if key in venue.accounts[channel_id].orders:
         drop(venue, turn, channel_id, key, "expired")
 
 
@@ -103,24 +105,27 @@ def take_sweep(venue: Venue, turn: Turn, event: SweepSigned) -> None:
 
 def sweep_all_due(venue: Venue, turn: Turn) -> None:
     """Carry out every sweep whose time has come."""
-    for channel_id, market in venue.sweeps.due(turn.at_ms):
-        sweep_if_due(venue, turn, channel_id, market)
+    for channel_id, scope in venue.sweeps.due(turn.at_ms):
+        sweep_if_due(venue, turn, channel_id, scope)
 
 
-def sweep_if_due(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
-    """The same for one user in one market."""
-    if venue.sweeps.is_due(channel_id, market, turn.at_ms):
-        _sweep(venue, turn, channel_id, market)
+def sweep_if_due(venue: Venue, turn: Turn, channel_id: bytes, scope: int) -> None:
+    """The same for one user in one market, or under one mandate."""
+    if venue.sweeps.is_due(channel_id, scope, turn.at_ms):
+        _sweep(venue, turn, channel_id, scope)
 
 
-def _sweep(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
-    signed = venue.sweeps.pop(channel_id, market)
+def _sweep(venue: Venue, turn: Turn, channel_id: bytes, scope: int) -> None:
+    """The orders of a market go by their owner's word, which he is shown; those of a mandate by its sub-key's."""
+    signed = venue.sweeps.pop(channel_id, scope)
     orders = venue.accounts[channel_id].orders
-    doomed = [key for key, order in orders.items() if order.terms.market == market]
+    doomed = [
+        key for key, order in orders.items() if scope == (scope_of(key) if is_mandated(scope) else order.terms.market)
+    ]
     if signed is not None and doomed:
         venue.change(channel_id, signed)
         turn.note(channel_id, signed)
     for key in doomed:
         if key in orders:
-            drop(venue, turn, channel_id, key, "swept")
+            drop(venue, turn, channel_id, key, "swept" if signed is not None else "mandate")
             venue.counts.cancels += 1

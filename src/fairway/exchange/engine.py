@@ -26,6 +26,7 @@ from fairway.exchange.event import (
     BondPosted,
     Closed,
     CloseProposed,
+    CountdownSigned,
     Disputed,
     EpochProved,
     Founded,
@@ -46,7 +47,7 @@ from fairway.exchange.event import (
     Withdrawn,
 )
 from fairway.exchange.ledger import HOUSE
-from fairway.exchange.mandating import order_under, revoke, withdraw
+from fairway.exchange.mandating import count_down, order_under, revoke, withdraw
 from fairway.exchange.pricing import price
 from fairway.exchange.proposals import propose
 from fairway.exchange.turn import Turn
@@ -142,6 +143,8 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
             order_under(venue, turn, event)
         case Withdrawn():
             withdraw(venue, turn, event)
+        case CountdownSigned():
+            count_down(venue, turn, event)
         case Revoked():
             revoke(venue, turn, event)
         case Priced():

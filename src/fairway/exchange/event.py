@@ -18,6 +18,7 @@ __all__ = [
     "BondPosted",
     "CloseProposed",
     "Closed",
+    "CountdownSigned",
     "Disputed",
     "EpochProved",
     "Event",
@@ -115,12 +116,17 @@ class Proposed(Event, frozen=True, tag="proposed"):
 
 
 class Mandated(Event, frozen=True, tag="mandated"):
-    """The holder of a sub-key signed `order` under the mandate that its owner has under the key `mandate`."""
+    """The holder of a sub-key signed `order` under the mandate that its owner has under the key `mandate`.
+
+    With `instead_of` it comes in the stead of that order of the mandate, whose cancel he signed as `cancel`.
+    """
 
     channel_id: bytes
     mandate: int
     order: OrderTerms
     signature: bytes
+    instead_of: int = 0
+    cancel: bytes = b""
 
 
 class Withdrawn(Event, frozen=True, tag="withdrawn"):
@@ -129,6 +135,19 @@ class Withdrawn(Event, frozen=True, tag="withdrawn"):
     channel_id: bytes
     mandate: int
     keys: list[int]
+    signature: bytes
+
+
+class CountdownSigned(Event, frozen=True, tag="countdown_signed"):
+    """The holder of a sub-key signed that all orders of the mandate go `after_ms` from now, unless he signs again.
+
+    2⁶³ − 1 takes the countdown back. Each `nonce` of a mandate is above the one before.
+    """
+
+    channel_id: bytes
+    mandate: int
+    nonce: int
+    after_ms: int
     signature: bytes
 
 
@@ -292,6 +311,7 @@ AnyEvent = (
     | Proposed
     | Mandated
     | Withdrawn
+    | CountdownSigned
     | Revoked
     | Priced
     | CloseProposed

@@ -25,6 +25,7 @@ __all__ = [
     "MandateTerms",
     "Used",
     "cancel_digest",
+    "countdown_digest",
     "is_mandated",
     "mandate_conditional",
     "mandated_cell",
@@ -32,6 +33,7 @@ __all__ = [
     "order_digest",
     "order_key",
     "revoke_digest",
+    "scope_of",
     "slot_of",
     "unsigned_weight",
 ]
@@ -54,6 +56,11 @@ def order_key(slot: int, number: int) -> int:
 def slot_of(key: int) -> int:
     """The slot of the mandate to which an order's `key` belongs."""
     return (key - MANDATED_KEYS) >> NUMBER_BITS
+
+
+def scope_of(key: int) -> int:
+    """What the keys of all orders under one mandate have in common; no market has such a number."""
+    return key & ~(NUMBER_BOUND - 1)
 
 
 def is_mandated(key: int) -> bool:
@@ -148,6 +155,16 @@ def cancel_digest(channel_id: bytes, mandate: int, keys: Sequence[int]) -> bytes
     """
     words = b"".join(number.to_bytes(4) for number in (mandate, *keys))
     return hashlib.sha256(b"fairway mandate cancel" + channel_id + words).digest()
+
+
+def countdown_digest(channel_id: bytes, mandate: int, nonce: int, after_ms: int) -> bytes:
+    """What the sub-key signs so that all its orders go in a while, unless it signs again.
+
+    SHA-256("fairway mandate countdown" ‖ channel ID ‖ mandate ‖ nonce ‖ time): 16, 4, 8 and 8 bytes, big-endian.
+    Errors: `OverflowError` where a number does not fit.
+    """
+    words = channel_id + mandate.to_bytes(4) + nonce.to_bytes(8) + after_ms.to_bytes(8)
+    return hashlib.sha256(b"fairway mandate countdown" + words).digest()
 
 
 def revoke_digest(channel_id: bytes, mandate: int) -> bytes:

@@ -60,10 +60,13 @@ def _check_key(sub_key: bytes) -> None:
         raise Rejected("mandate.sub_key", f"the sub-key will not do: {error.message}") from None
 
 
-def check_order_under(account: Account, key: int, order: OrderTerms, now_ms: int) -> None:
-    """Whether the mandate under `key` and the rules allow `order` now; `Rejected` says why not. Changes nothing."""
+def check_order_under(account: Account, key: int, order: OrderTerms, now_ms: int, instead_of: int = 0) -> None:
+    """Whether the mandate under `key` and the rules allow `order` now; `Rejected` says why not. Changes nothing.
+
+    It may come in the stead of another order of the mandate, live or just dropped.
+    """
     mandate = mandate_in(account, key)
-    given = mandate.terms
+    given, gone = mandate.terms, {instead_of} if instead_of else set[int]()
     if order.channel_id != given.channel_id or not is_mandated(order.key) or slot_of(order.key) != given.slot:
         raise Rejected("mandate.key", "the order's key is none of this mandate's", key=order.key)
     if mandate.used.has(number_of(order.key)):
@@ -74,11 +77,13 @@ def check_order_under(account: Account, key: int, order: OrderTerms, now_ms: int
         raise Rejected("mandate.expired", "an order ends no later than its mandate", expires_ms=given.expires_ms)
     if order.leverage > given.leverage or order.fee_ppm > given.fee_ppm:
         raise Rejected("mandate.leverage", "the mandate allows less leverage, or less fees", leverage=given.leverage)
-    reached = 0 if order.reduce_only else reachable(account, (order.market, order.buy), set())
+    reached = 0 if order.reduce_only else reachable(account, (order.market, order.buy), gone)
     if order.lots + reached > given.max_lots:
         raise Rejected("mandate.lots", "the mandate allows no position of this size", max_lots=given.max_lots)
+    if order.closes and order.lots != given.max_lots:
+        raise Rejected("order.flag", "what closes whatever is held names the mandate's largest size")
     if order.group or order.parent:
         raise Rejected("mandate.linked", "orders of a sub-key stand each by itself", key=order.key)
-    check_added(account, [order], set(), now_ms)
-    if order.reserve > mandate.left:
+    check_added(account, [order], gone, now_ms)
+    if order.reserve > account.left_without(mandate, instead_of):
         raise Rejected("mandate.reserve", "the mandate does not cover the order", left=mandate.left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappush
 
 from fairway.channel import machine
@@ -24,7 +25,7 @@ from fairway.exchange.venue import Carrier, Venue, order_id_of
 from fairway.exchange.waking import enter
 from fairway.market.instrument import check_price
 
-__all__ = ["check_order_market", "half_of", "propose"]
+__all__ = ["check_order_market", "half_of", "propose", "take_place"]
 
 NOT_CONSUMED = frozenset({"channel.seqno", "channel.phase", "channel.repeat"})
 
@@ -80,19 +81,17 @@ def _drop(venue: Venue, turn: Turn, event: Proposed) -> None:
     for key in event.drops:
         if key not in venue.accounts[event.channel_id].orders:
             continue  # it hung on one of the others
-        heir = _heir(venue, event.channel_id, key, fresh)
+        heir = take_place(venue, event.channel_id, key, fresh)
         if heir is not None:
             fresh.remove(heir)
-            before, after = (order_id_of(event.channel_id, each) for each in (key, heir.key))
-            venue.books[heir.market].replace(before, after, heir.lots)
         drop(venue, turn, event.channel_id, key, "cancelled" if heir is None else "amended")
         venue.counts.cancels += 1
     for market in venue.rules.listings:
         sweep_if_due(venue, turn, event.channel_id, market)
 
 
-def _heir(venue: Venue, channel_id: bytes, key: int, fresh: list[OrderTerms]) -> OrderTerms | None:
-    """The first of `fresh` that differs from the resting order only by being smaller: it may take its place."""
+def take_place(venue: Venue, channel_id: bytes, key: int, fresh: Sequence[OrderTerms]) -> OrderTerms | None:
+    """Let the first of `fresh` that differs from the resting order only by being smaller take its place in the book."""
     terms = venue.accounts[channel_id].orders[key].terms
     resting = venue.books[terms.market].get(order_id_of(channel_id, key))
     if resting is None:
@@ -101,6 +100,7 @@ def _heir(venue: Venue, channel_id: bytes, key: int, fresh: list[OrderTerms]) ->
     for each in fresh:
         is_like = (each.market, each.buy, each.limit_tick, each.kind) == like
         if is_like and each.lots <= resting.lots and not (each.waits or each.parent):
+            venue.books[terms.market].replace(resting.order_id, order_id_of(channel_id, each.key), each.lots)
             return each
     return None
 

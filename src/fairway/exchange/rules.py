@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from fairway.errors import Rejected
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
+from fairway.exchange.mandate import is_mandated
 from fairway.exchange.order_types import check_form
 from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Source
 from fairway.market.instrument import check_price, check_size
@@ -168,7 +169,7 @@ class Rules:
             check_price(instrument, terms.limit_tick, terms.trigger_tick, buy=terms.buy)
         if terms.callback_ppm and not CALLBACK_LEAST <= terms.callback_ppm <= instrument.price_band:
             raise Rejected("order.callback", "the distance is out of bounds", callback_ppm=terms.callback_ppm)
-        if terms.closes and terms.lots != instrument.max_lots:
+        if terms.closes and terms.lots != instrument.max_lots and not is_mandated(terms.key):
             raise Rejected("order.flag", "what closes whatever is held names the market's largest size")
 
 

@@ -17,6 +17,7 @@ from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
 from fairway.exchange.event import Founded, Priced, Switched
 from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
+from fairway.exchange.mandate import is_mandated, scope_of
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling, claim_of
 from fairway.exchange.shown import Shown
@@ -294,7 +295,9 @@ class Venue:
         """Whether a live order's time has passed, or its owner has signed that it be gone by now."""
         channel_id, key = split_order_id(order_id)
         terms = self.accounts[channel_id].orders[key].terms
-        return 0 < terms.expires_ms <= at_ms or self.sweeps.is_due(channel_id, terms.market, at_ms)
+        if 0 < terms.expires_ms <= at_ms or self.sweeps.is_due(channel_id, terms.market, at_ms):
+            return True
+        return is_mandated(key) and self.sweeps.is_due(channel_id, scope_of(key), at_ms)
 
     @property
     def is_solvent(self) -> bool:
