@@ -200,7 +200,7 @@ def _allows(mandate: Mandate, terms: OrderTerms, receipt: Receipt) -> bool:
     """Whether the half still leaves it to the mandate's key to have placed this order."""
     given = mandate.terms
     is_here = (given.channel_id, given.market, given.slot) == (terms.channel_id, terms.market, slot_of(terms.key))
-    is_small = terms.lots <= given.max_lots and terms.fee_ppm <= given.fee_ppm and terms.leverage <= given.leverage
+    is_small = terms.lots <= given.max_lots and terms.fee_ppm <= given.fee_ppm and 0 < terms.leverage <= given.leverage
     return is_here and is_small and receipt.at_ms < given.expires_ms and not mandate.used.has(number_of(terms.key))
 
 

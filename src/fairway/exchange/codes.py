@@ -17,10 +17,11 @@ class ConditionCodes(NamedTuple):
     order: Plain
     market: Plain
     chain: Plain
+    cross: Plain
 
 
 def condition_codes(network: int, threshold: int, delay_ms: int, keys: Sequence[bytes]) -> ConditionCodes:
     """The codes of a venue: `threshold` of `keys` sign a round, and exits are priced `delay_ms` after they began."""
     oracle = oracle_set(network, threshold, delay_ms, keys)
-    cells = condition_code("order", oracle), condition_code("market", oracle), condition_code("chain")
-    return ConditionCodes(*map(plain, cells))
+    bound = {kind: plain(condition_code(kind, oracle)) for kind in ("order", "market", "cross")}
+    return ConditionCodes(**bound, chain=plain(condition_code("chain")))

@@ -1,17 +1,18 @@
 """Orders, markets and the settlement chain as conditionals of the halves: terms, shared code, and the most they pay.
 
 An order or market stands under one key in both halves: A's promises what the user may lose, B's what he may win. An
-order pays nothing by itself: the condition of its market reads it. Its maximum is what its fills may add to that.
+order pays nothing by itself: the condition of its market, or of the pot, reads it. Its maximum is what its fills may
+add to that.
 """
 
 from __future__ import annotations
 
 from fairway.channel.conditional import Conditional
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.terms import MarketTerms, chain_cell
+from fairway.exchange.terms import CrossTerms, MarketTerms, chain_cell
 from fairway.ton.cells import AnyCell, Bits
 
-__all__ = ["chain_conditional", "market_conditional", "order_conditional"]
+__all__ = ["chain_conditional", "cross_conditional", "market_conditional", "order_conditional"]
 
 ORDER_REST = 0x4F524453
 
@@ -33,6 +34,12 @@ def market_conditional(terms: MarketTerms, code: AnyCell) -> tuple[Conditional, 
     """What is held in A's half, which loses at most its margin, and in B's, which owes at most `ratio` times that."""
     cell = terms.cell()
     return Conditional(cell, code, terms.margin), Conditional(cell, code, terms.ratio * terms.margin)
+
+
+def cross_conditional(terms: CrossTerms, code: AnyCell) -> tuple[Conditional, Conditional]:
+    """The pot in A's half, which loses at most its margin, and in B's, which owes at most its cap."""
+    cell = terms.cell()
+    return Conditional(cell, code, terms.margin), Conditional(cell, code, terms.cap)
 
 
 def chain_conditional(head: bytes, expects_sent: int, expects_root: bytes, code: AnyCell) -> Conditional:

@@ -8,6 +8,7 @@ from importlib.resources import files
 import msgspec
 
 from fairway.errors import FairwayError, Rejected
+from fairway.exchange.terms import CROSS
 from fairway.market.instrument import Instrument
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.units import LOT_BOUND, MILLION, Lot, Ppm, parse_ton
@@ -104,6 +105,8 @@ def parse_listings(text: str) -> list[Listing]:
         raise Rejected("markets.toml", f"the markets do not read: {error}") from None
     if len({listing.market for listing in listings}) != len(listings):
         raise Rejected("markets.toml", "two markets have one number")
+    if any(listing.market == CROSS for listing in listings):
+        raise Rejected("markets.toml", f"no market has the number {CROSS}: that of what is margined together")
     return listings
 
 

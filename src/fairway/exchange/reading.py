@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.exchange.mandate import Mandate, MandateTerms, Used
-from fairway.exchange.terms import MarketTerms, OrderTerms
+from fairway.exchange.terms import CROSS, CrossPosition, CrossTerms, MarketTerms, OrderTerms
 from fairway.exchange.valuation import Totals
 from fairway.ton.cells import Slice, to_cell
 
-__all__ = ["Standing", "is_flat", "read_expected", "read_mandate", "read_market", "read_order", "read_orders"]
+__all__ = [
+    "CROSS_KEY",
+    "Standing",
+    "is_flat",
+    "read_cross",
+    "read_expected",
+    "read_mandate",
+    "read_market",
+    "read_markets",
+    "read_order",
+    "read_orders",
+]
+
+CROSS_KEY = MARKET_KEYS + CROSS
+"""Where the pot stands in both halves."""
 
 ORDER_REST = 0x4F524453
 MANDATE_REST = 0x4D4E4453
@@ -46,6 +61,44 @@ def read_market(conditional: Conditional) -> MarketTerms:
         mark=fields.load_uint(32),
         funding=fields.load_int(128),
     )
+
+
+def read_markets(promised: Conditionals) -> dict[int, MarketTerms]:
+    """What a half holds of each market alone, by its key: not the pot."""
+    found = [(key, each) for key, each in promised.items() if MARKET_KEYS <= key < CROSS_KEY]
+    return {key: read_market(conditional) for key, conditional in found}
+
+
+def read_cross(conditional: Conditional) -> CrossTerms:
+    """What is margined together."""
+    fields = to_cell(conditional.terms).begin_parse()
+    fields.skip_bits(32)
+    return CrossTerms(
+        channel_id=bytes(fields.load_bytes(16)),
+        margin=fields.load_coins() or 0,
+        cap=fields.load_coins() or 0,
+        ratio=fields.load_uint(16),
+        since_ms=fields.load_uint(64),
+        positions=tuple(_positions(fields)),
+    )
+
+
+def _positions(fields: Slice) -> Iterator[CrossPosition]:
+    while fields.load_bit():
+        fields = fields.load_ref().begin_parse()
+        yield CrossPosition(
+            market=fields.load_uint(16),
+            inverse=bool(fields.load_bit()),
+            long=bool(fields.load_bit()),
+            lots=fields.load_uint(48),
+            unit=fields.load_uint(64),
+            cost=fields.load_uint(80),
+            funding_base=fields.load_int(128),
+            maintenance=fields.load_uint(24),
+            deduction=fields.load_coins() or 0,
+            mark=fields.load_uint(32),
+            funding=fields.load_int(128),
+        )
 
 
 def read_orders(promised: Conditionals) -> tuple[dict[int, Standing], dict[int, Mandate]]:
@@ -109,8 +162,12 @@ def read_expected(promised: Conditionals) -> tuple[int, bytes]:
 
 def is_flat(promised: Conditionals) -> bool:
     """Whether a half that promises this owes nothing beyond what it has sent: no order, and nothing held anywhere."""
-    markets = [(key, each) for key, each in promised.items() if key != CHAIN_KEY]
-    return all(key >= MARKET_KEYS and not read_market(each).lots for key, each in markets)
+    rest = [(key, each) for key, each in promised.items() if key != CHAIN_KEY]
+    return all(key >= MARKET_KEYS and not _is_held(key, each) for key, each in rest)
+
+
+def _is_held(key: int, conditional: Conditional) -> bool:
+    return bool(read_cross(conditional).positions if key == CROSS_KEY else read_market(conditional).lots)
 
 
 def _order(fields: Slice) -> OrderTerms:

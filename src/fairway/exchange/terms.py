@@ -14,6 +14,10 @@ import msgspec
 from fairway.ton.cells import Bits, Plain
 
 __all__ = [
+    "CROSS",
+    "CROSS_MARKETS",
+    "CrossPosition",
+    "CrossTerms",
     "Kind",
     "MarginMove",
     "MarketTerms",
@@ -26,6 +30,10 @@ __all__ = [
 ]
 
 
+CROSS = 0xFFFF
+"""Stands where a market's number would: the conditional of all that is margined together. No market has it."""
+CROSS_MARKETS = 8
+"""In how many markets positions may be margined together."""
 ORDER_HEAD = (32, 16, 1, 1, 1, 8, 48, 32, 32, 1, 64)
 ORDER_TAIL = (24, 64, 8, 64, 32, 32, 2, 20, 2, 1, 1, 1)
 """Widths of an order's fields before and after its reserve."""
@@ -81,9 +89,9 @@ class OrderTerms(Terms, frozen=True):
     `trigger_tick` on the far side (0: at once). `reserve` is what the order may cost: margin and fees. `round` is the
     newest of its market that its owner knew: only a later one fires it. Of the orders of one `group` (the key of its
     first; 0: none) the first that fills or fires sends the others away. It sleeps until the order `parent` is filled
-    (0: none). `prevention` is its mode of self-trade prevention, in the order of `market.order.Prevention`. A `strict`
-    reduce-only order leaves where another is clamped; one that `closes` takes whatever is held. `client_id` is its
-    owner's own name for it.
+    (0: none). A `leverage` of 0 makes it a cross order: what it opens is in the pot (`CrossTerms`). `prevention` is its
+    mode of self-trade prevention, in the order of `market.order.Prevention`. A `strict` reduce-only order leaves where
+    another is clamped; one that `closes` takes whatever is held. `client_id` is its owner's own name for it.
     """
 
     channel_id: bytes
@@ -111,6 +119,11 @@ class OrderTerms(Terms, frozen=True):
     strict: bool = False
     closes: bool = False
     client_id: str = ""
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether its fills are margined with all that is in the pot."""
+        return self.leverage == 0
 
     @property
     def waits(self) -> bool:
@@ -165,6 +178,59 @@ class MarketTerms(Terms, frozen=True):
         bits.sint(128, self.funding_base).coins(self.margin).uint(16, self.ratio)
         bits.uint(32, self.liquidation_tick).uint(64, self.since_ms)
         return bits.uint(32, self.mark).sint(128, self.funding).cell()
+
+
+class CrossPosition(msgspec.Struct, frozen=True, array_like=True):
+    """What is held of one market in the pot: as in `MarketTerms`, never nothing.
+
+    `maintenance` (ppm) and `deduction` (nano) are the line of its bracket: it needs notional times the one, rounded up,
+    less the other.
+    """
+
+    market: int
+    inverse: bool
+    long: bool
+    lots: int
+    unit: int
+    cost: int
+    funding_base: int
+    maintenance: int
+    deduction: int
+    mark: int
+    funding: int
+
+
+class CrossTerms(Terms, frozen=True):
+    """All that is margined together, as both halves carry it under the key of `CROSS`: `cross_terms#43524f53`.
+
+    Side A loses at most `margin` of it, side B owes at most `cap`; fills that are not in it yet add their reserves to
+    the one and `ratio` times that to the other. From `since_ms` on it counts if the pot fell below what it needs.
+    `positions` are in rising order of their markets, at most `CROSS_MARKETS`.
+    """
+
+    channel_id: bytes
+    margin: int
+    cap: int
+    ratio: int
+    since_ms: int
+    positions: tuple[CrossPosition, ...] = ()
+
+    def cell(self) -> Plain:
+        """The layout above, the positions one behind the other: `cross_position#_`."""
+        rest: Plain | None = None
+        for position in reversed(self.positions):
+            rest = _position_cell(position, rest)
+        bits = Bits().uint(32, 0x43524F53).raw(self.channel_id).coins(self.margin).coins(self.cap)
+        bits.uint(16, self.ratio).uint(64, self.since_ms).uint(1, rest is not None)
+        return bits.cell() if rest is None else bits.cell(rest)
+
+
+def _position_cell(position: CrossPosition, rest: Plain | None) -> Plain:
+    bits = Bits().uint(16, position.market).uint(1, position.inverse).uint(1, position.long)
+    bits.uint(48, position.lots).uint(64, position.unit).uint(80, position.cost).sint(128, position.funding_base)
+    bits.uint(24, position.maintenance).coins(position.deduction).uint(32, position.mark)
+    bits.sint(128, position.funding).uint(1, rest is not None)
+    return bits.cell() if rest is None else bits.cell(rest)
 
 
 class Receipt(Terms, frozen=True):

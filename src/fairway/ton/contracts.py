@@ -21,7 +21,14 @@ from fairway.ton.messages import state_init
 __all__ = ["ChannelSetup", "ContractName", "condition_code", "contract_code", "oracle_set"]
 
 ContractName = Literal[
-    "channel", "condition_chain", "condition_order", "condition_market", "jetton_wallet", "vault", "wallet"
+    "channel",
+    "condition_chain",
+    "condition_order",
+    "condition_market",
+    "condition_cross",
+    "jetton_wallet",
+    "vault",
+    "wallet",
 ]
 
 
@@ -42,8 +49,8 @@ def oracle_set(network: int, threshold: int, delay_ms: int, keys: Sequence[bytes
 
 
 @cache
-def condition_code(kind: Literal["order", "market", "chain"], oracle: Cell | None = None) -> Cell:
-    """The shared code that conditionals of a kind jump to; orders and markets ask the `oracle_set` it is bound to.
+def condition_code(kind: Literal["order", "market", "cross", "chain"], oracle: Cell | None = None) -> Cell:
+    """The shared code that conditionals of a kind jump to; all but the chain's ask the `oracle_set` it is bound to.
 
     Bound code pushes the oracle beneath the method id that the conditional has pushed, and jumps on: `PUSHREF oracle;
     SWAP; PUSHREFCONT code; JMPX`. Unbound, it has a hash but values nothing.
@@ -51,6 +58,7 @@ def condition_code(kind: Literal["order", "market", "chain"], oracle: Cell | Non
     names: dict[str, ContractName] = {
         "order": "condition_order",
         "market": "condition_market",
+        "cross": "condition_cross",
         "chain": "condition_chain",
     }
     code = contract_code(names[kind])
