@@ -72,8 +72,8 @@ def test_a_nano_that_goes_astray_is_found(monkeypatch):
     """The planted bug: with each fee a nano comes out of nowhere."""
     move = Ledger.move
 
-    def lossy(ledger, debit, credit, nano, reason):
-        move(ledger, debit, credit, nano, reason)
+    def lossy(ledger, debit, credit, nano, reason, *market):
+        move(ledger, debit, credit, nano, reason, *market)
         if reason == "fee":
             ledger.balances["insurance"] += 1
             ledger.balances["world"] -= 1

@@ -90,8 +90,8 @@ def test_every_identity_holds_after_every_event_and_the_rare_branches_were_met()
 def i1_a_fee_that_reaches_nobody(patch):
     move = Ledger.move
 
-    def lossy(ledger, debit, credit, nano, reason):
-        move(ledger, debit, credit, nano, reason)
+    def lossy(ledger, debit, credit, nano, reason, *market):
+        move(ledger, debit, credit, nano, reason, *market)
         if reason == "fee":
             ledger.balances[credit] -= 1
 
@@ -149,8 +149,8 @@ def i7_a_close_that_is_signed_as_asked(patch):
 def i10_losses_that_the_pool_never_sees(patch):
     move = Ledger.move
 
-    def astray(ledger, debit, credit, nano, reason):
-        move(ledger, debit, FEES if reason == "loss" else credit, nano, reason)
+    def astray(ledger, debit, credit, nano, reason, *market):
+        move(ledger, debit, FEES if reason == "loss" else credit, nano, reason, *market)
 
     patch.setattr(Ledger, "move", astray)
 

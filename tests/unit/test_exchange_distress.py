@@ -207,10 +207,10 @@ def test_what_a_user_carried_off_is_made_good_by_insurance_bond_fees_and_then_th
     drawn: list[str] = []
     move = Ledger.move
 
-    def watched(ledger, debit, credit, nano, reason):
+    def watched(ledger, debit, credit, nano, reason, *market):
         if reason == "unrecovered" and nano:
             drawn.append(debit)
-        move(ledger, debit, credit, nano, reason)
+        move(ledger, debit, credit, nano, reason, *market)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ledger, "move", watched)

@@ -57,8 +57,8 @@ def moved_wrongly(monkeypatch, reason, credit):
     """`Ledger.move` puts transfers for `reason` into the hands of `credit`, or of nobody."""
     move = Ledger.move
 
-    def wrong(ledger, debit, to, nano, why):
-        move(ledger, debit, credit if why == reason and credit else to, nano, why)
+    def wrong(ledger, debit, to, nano, why, *market):
+        move(ledger, debit, credit if why == reason and credit else to, nano, why, *market)
         if why == reason and not credit:
             ledger.balances[to] -= nano
 

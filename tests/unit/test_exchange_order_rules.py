@@ -174,7 +174,7 @@ def test_planted_an_amend_that_jumps_the_queue_is_seen_in_the_books_digest(world
     ada, bob, _ = names(world)
     world.propose(ada, [sell(5)])
     world.propose(bob, [sell(5)])
-    monkeypatch.setattr("fairway.exchange.proposals._heir", lambda *_: None)
+    monkeypatch.setattr("fairway.exchange.proposals.take_place", lambda *_: None)
     amend(world, ada, live(world, ada)[0], 4)
     monkeypatch.undo()
     assert world.replayed().book_digest() != world.engine.book_digest()

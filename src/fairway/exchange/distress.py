@@ -188,6 +188,6 @@ def _forced(
     change = Forced(market, match_id, lots, price, reason, venue.rounds[market].round, txid, turn.at_ms)
     outcome = venue.change(channel_id, change)
     assert outcome is not None
-    post(venue, channel_id, outcome)
+    post(venue, channel_id, market, outcome)
     turn.note(channel_id, change)
     reconcile(venue, turn, channel_id, market)

@@ -14,6 +14,7 @@ from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Half, SignedHalf
 from fairway.exchange.change import AnyChange
 from fairway.exchange.event import Priced
+from fairway.exchange.ledger import Transfer
 from fairway.exchange.terms import Receipt
 from fairway.exchange.venue import Debt, Dodge
 from fairway.risk.deleverage import Candidate
@@ -23,6 +24,7 @@ from fairway.settlement.note import Opened
 __all__ = [
     "Absolve",
     "AnyEffect",
+    "Booked",
     "Challenge",
     "Deleveraged",
     "PostValue",
@@ -169,8 +171,16 @@ class Deleveraged(Struct, frozen=True, gc=False):
     shares: tuple[Share, ...]
 
 
+class Booked(Struct, frozen=True, gc=False):
+    """Note what the event moved into and out of users' accounts, in order."""
+
+    at_ms: int
+    transfers: tuple[Transfer, ...]
+
+
 AnyEffect = (
     Absolve
+    | Booked
     | SignHalf
     | Push
     | Refuse

@@ -19,7 +19,7 @@ from fairway.exchange import lending, lifecycle
 from fairway.exchange.account import Account
 from fairway.exchange.authentic import authenticate
 from fairway.exchange.dropping import take_sweep
-from fairway.exchange.effect import AnyEffect, Push
+from fairway.exchange.effect import AnyEffect, Booked, Push
 from fairway.exchange.event import (
     AnyEvent,
     Assessed,
@@ -118,11 +118,11 @@ class Engine:
         except Rejected as refusal:
             # Every rule was asked before anything changed; a half that cannot be made now is our own fault.
             raise IllegalTransition("engine.push", f"a half cannot be made: {refusal}") from refusal
-        _check(self.venue, turn)
+        booked = _check(self.venue, turn)
         self.applied += 1
         if self.applied % RECOUNT_EVERY == 0:
             self.venue.check()
-        return turn.effects + pushes
+        return turn.effects + pushes + booked
 
     def _found(self, event: Founded) -> list[AnyEffect]:
         if self._venue is not None:
@@ -185,9 +185,13 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
             raise IllegalTransition("engine.founded", "the venue is founded once")
 
 
-def _check(venue: Venue, turn: Turn) -> None:
-    moved = {end for transfer in venue.ledger.settle_event() for end in (transfer.debit, transfer.credit)}
-    venue.check_touched({bytes.fromhex(name) for name in moved.difference(HOUSE)} | turn.changes.keys())
+def _check(venue: Venue, turn: Turn) -> list[AnyEffect]:
+    """The identities; what the event moved of users' money."""
+    transfers = venue.ledger.settle_event()
+    moved = {end for transfer in transfers for end in (transfer.debit, transfer.credit)}
+    users = moved.difference(HOUSE)
+    venue.check_touched({bytes.fromhex(name) for name in users} | turn.changes.keys())
+    return [Booked(turn.at_ms, transfers)] if users else []
 
 
 def _push(venue: Venue, turn: Turn) -> list[AnyEffect]:

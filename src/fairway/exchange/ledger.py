@@ -34,12 +34,13 @@ def user(channel_id: bytes) -> str:
 
 
 class Transfer(NamedTuple):
-    """`nano` ≥ 0 moved out of account `debit` into account `credit`."""
+    """`nano` ≥ 0 moved out of account `debit` into account `credit`, in `market` where it was one (else 0)."""
 
     debit: str
     credit: str
     nano: int
     reason: str
+    market: int = 0
 
 
 class Ledger:
@@ -51,7 +52,7 @@ class Ledger:
         self.balances: dict[str, int] = dict.fromkeys(HOUSE, 0)
         self.recent: list[Transfer] = []
 
-    def move(self, debit: str, credit: str, nano: int, reason: str) -> None:
+    def move(self, debit: str, credit: str, nano: int, reason: str, market: int = 0) -> None:
         """Record one transfer; zero is not recorded. A negative or boundless amount is our own fault."""
         if nano == 0:
             return
@@ -59,7 +60,7 @@ class Ledger:
             raise IllegalTransition("ledger.amount", "a transfer out of bounds", nano=nano, reason=reason)
         self.balances[debit] = self.balances.get(debit, 0) - nano
         self.balances[credit] = self.balances.get(credit, 0) + nano
-        self.recent.append(Transfer(debit, credit, nano, reason))
+        self.recent.append(Transfer(debit, credit, nano, reason, market))
 
     def settle_event(self) -> tuple[Transfer, ...]:
         """Close the event: check what it moved, hand out its transfers, begin the next."""

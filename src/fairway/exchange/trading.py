@@ -237,7 +237,7 @@ def _fill(
     change = Filled(key, match_id, lots, price, taker, other, txid, turn.at_ms)
     outcome = venue.change(channel_id, change)
     assert outcome is not None
-    post(venue, channel_id, outcome)
+    post(venue, channel_id, order.terms.market, outcome)
     if outcome.opened is not None:
         index = venue.rounds[order.terms.market].funding
         venue.settling.open(channel_id, order.terms.market, outcome.opened, price, index, turn.at_ms)
@@ -266,18 +266,18 @@ def _fill(
     return receipt
 
 
-def post(venue: Venue, channel_id: bytes, outcome: Outcome) -> None:
+def post(venue: Venue, channel_id: bytes, market: int, outcome: Outcome) -> None:
     """Write an outcome into the ledger: P between pool and user, bad debt, what lies beyond the cap, the fee."""
     ledger, name = venue.ledger, user(channel_id)
     if outcome.closure is not None:
         closure = outcome.closure
         if closure.profit >= 0:
-            ledger.move(POOL, name, closure.payment, "profit")
+            ledger.move(POOL, name, closure.payment, "profit", market)
         else:
-            ledger.move(name, POOL, closure.payment, "loss")
+            ledger.move(name, POOL, closure.payment, "loss", market)
         ledger.move(INSURANCE, POOL, min(closure.bad_debt, ledger.balances[INSURANCE]), "bad_debt")
-        ledger.move(name, INSURANCE, outcome.beyond, "beyond_cap")
+        ledger.move(name, INSURANCE, outcome.beyond, "beyond_cap", market)
     if outcome.fee >= 0:
-        ledger.move(name, FEES if outcome.reason == "fee" else INSURANCE, outcome.fee, outcome.reason)
+        ledger.move(name, FEES if outcome.reason == "fee" else INSURANCE, outcome.fee, outcome.reason, market)
     else:
-        ledger.move(FEES, name, -outcome.fee, "rebate")
+        ledger.move(FEES, name, -outcome.fee, "rebate", market)
