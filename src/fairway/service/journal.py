@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS outbox (topic BLOB, number INTEGER, entry INTEGER NOT
 """
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """The database at `path`, with no transactions but those asked for."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+
+
 class Journal:
     """The journal of one service, open for writing; nobody else opens it meanwhile.
 
@@ -53,8 +58,11 @@ class Journal:
         """The newest durable entry; number -1 with hash `GENESIS` in an empty journal."""
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The journal in `folder`, made if absent. A seal is checked page by page, then taken off."""
+    def open(cls, folder: Path, connected: Callable[[Path], sqlite3.Connection] = connect) -> Self:
+        """The journal in `folder`, made if absent. A seal is checked page by page, then taken off.
+
+        `connected` opens the database; a simulated disk has its own.
+        """
         make_private_folder(folder)
         path = folder / JOURNAL
         try:
@@ -65,7 +73,7 @@ class Journal:
         if manifest is not None:
             check_pages(folder, manifest)
         with reporting():
-            database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+            database = connected(path)
             _configure(database)
             row = database.execute("SELECT seq, hash, x'' FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
         (folder / MANIFEST).unlink(missing_ok=True)
