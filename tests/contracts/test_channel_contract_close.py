@@ -92,12 +92,29 @@ def test_a_commit_pays_withdrawals_once_and_kills_older_halves():
     assert stage.start(half_a(body(4)), half_b(body(6)), by_a=True).exit_code == 105
 
 
-def test_a_commit_ends_a_quarantine():
+def test_a_commit_signed_before_does_not_end_a_quarantine():
     stage = Stage().funded(10 * TON, 100 * TON)
     assert stage.start(half_a(body(5)), half_b(body(5)), by_a=True).exit_code == 0
-    assert stage.state() == 2
-    assert stage.tell(both(Commit(CHANNEL, TON, 0, 6, 6, 0, 0))).exit_code == 0
-    assert stage.state() == 1
+    assert stage.tell(both(Commit(CHANNEL, TON, 0, 6, 6, 0, 0))).exit_code == 106
+    stage.router.advance(QUARANTINE_S + SETTLING_S + 1)
+    assert stage.tell(both(Commit(CHANNEL, TON, 0, 6, 6, 0, 0))).exit_code == 106
+    assert stage.tell(Finish()).exit_code == 0
+
+
+@pytest.mark.parametrize("by_a", [True, False])
+def test_after_a_commit_no_pair_claims_what_was_withdrawn(by_a: bool):
+    """Older halves are refused, whoever shows them; the oldest pair that lives pays what is left."""
+    stage = Stage().funded(10 * TON, 100 * TON)
+    agreed_a, agreed_b = body(5, TON), body(6, 2 * TON)
+    assert stage.tell(both(Commit(CHANNEL, TON, 2 * TON, 5, 6, 8 * TON, 0))).exit_code == 0
+    for old in ((half_a(body(4)), half_b(agreed_b)), (half_a(agreed_a), half_b(body(5, 2 * TON)))):
+        assert stage.start(*old, by_a=by_a).exit_code == 105
+    assert stage.start(half_a(agreed_a, agreed_b), half_b(agreed_b, body(4)), by_a=by_a).exit_code == 0
+    assert stage.challenge(half_a(body(4)), half_b(agreed_b), by_a=not by_a).exit_code == 105
+    assert stage.finish().result_code == 0
+    assert stage.paid(WALLET_B) == 99 * TON
+    rent = TON
+    assert 11 * TON <= stage.paid(WALLET_A) <= 11 * TON + rent, "8 withdrawn, 3 left"
 
 
 def test_an_honest_lone_close_pays_the_last_agreed_value():
