@@ -33,6 +33,15 @@ class Conditional:
         self.depth: int = int.from_bytes(max(terms_depth, code_depth)) + 1
         self.tail: bytes = terms_depth + code_depth + terms_hash + code_hash
 
+    def paying(self, maximum: int) -> Conditional:
+        """The same in the other side's half, where it pays at most `maximum`."""
+        if not 0 <= maximum < COINS_BOUND:
+            raise InvalidMessage("channel.maximum", "a conditional pays between 0 and 2^120 nano", maximum=maximum)
+        other = Conditional.__new__(Conditional)
+        other.terms, other.code, other.maximum = self.terms, self.code, maximum
+        other.depth, other.tail = self.depth, self.tail
+        return other
+
     def __repr__(self) -> str:
         return f"<Conditional {self.terms_hash.hex()[:8]} at most {self.maximum}>"
 

@@ -15,8 +15,12 @@ __all__ = ["Conditional", "Conditionals"]
 
 # A half is judged before it is taken, and by the channel as well as by the account: the same change of the same map is
 # made several times within one event. Maps never change, so the newest results are simply handed out again.
-_insert = lru_cache(maxsize=256)(trie.insert)
 _remove = lru_cache(maxsize=256)(trie.remove)
+
+
+@lru_cache(maxsize=256)
+def _insert(root: trie.Node | None, key: int, conditional: Conditional) -> trie.Node:
+    return trie.insert(root, _checked(key), conditional)
 
 
 class Conditionals:
@@ -36,21 +40,21 @@ class Conditionals:
     def add(self, key: int, conditional: Conditional) -> Conditionals:
         """With `conditional` under `key`; `Rejected` with `channel.key` where the key is taken."""
         try:
-            return _over(_insert(self._root, _checked(key), conditional))
+            return _over(_insert(self._root, key, conditional))
         except KeyError:
             raise Rejected("channel.key", "a key names one conditional", key=key) from None
 
     def replace(self, key: int, conditional: Conditional) -> Conditionals:
         """With another `conditional` under `key`; `Rejected` with `channel.key` where there is no such key."""
         try:
-            return _over(trie.replace(self._root, _checked(key), conditional))
+            return _over(trie.replace(self._root, key, conditional))
         except KeyError:
             raise Rejected("channel.key", "there is no conditional under this key", key=key) from None
 
     def drop(self, key: int) -> Conditionals:
         """Without `key`; `Rejected` with `channel.key` where there is no such key."""
         try:
-            return _over(_remove(self._root, _checked(key)))
+            return _over(_remove(self._root, key))
         except KeyError:
             raise Rejected("channel.key", "there is no conditional under this key", key=key) from None
 
@@ -108,7 +112,7 @@ class Conditionals:
 
 
 def _over(root: trie.Node | None) -> Conditionals:
-    changed = Conditionals()
+    changed = Conditionals.__new__(Conditionals)
     changed._root = root  # noqa: SLF001 - the one other constructor of this class
     return changed
 

@@ -13,8 +13,7 @@ from msgspec import Struct
 from fairway.channel.account import Channel, Expected, check_covered, expected, newest_b
 from fairway.channel.conditionals import Conditional
 from fairway.channel.phase import check_trading
-from fairway.channel.state import UNSIGNED, Body, Half, SignedHalf
-from fairway.crypto import keys
+from fairway.channel.state import UNSIGNED, Body, Half, SignedHalf, verify_half
 from fairway.errors import IllegalTransition, InvalidMessage, Rejected
 
 __all__ = ["MANDATED_KEYS", "MARKET_KEYS", "Accepted", "accept", "check_proposal", "propose", "reject"]
@@ -26,7 +25,7 @@ MARKET_KEYS = 1 << 31
 
 Adds = Sequence[tuple[int, Conditional]]
 Drops = Sequence[int]
-Verify = Callable[[bytes, bytes, bytes], None]
+Verify = Callable[[bytes, Half, bytes], None]
 FilledAfter = Callable[[int, int], bool]
 
 
@@ -60,7 +59,7 @@ def check_proposal(
     *,
     implied: Adds = (),
     filled_after: FilledAfter = never_filled,
-    verify: Verify = keys.verify,
+    verify: Verify = verify_half,
 ) -> Accepted:
     """Judge a half of A by the acceptance rule. Nothing changes: hand the result to `accept`.
 
@@ -76,12 +75,12 @@ def check_proposal(
         raise InvalidMessage("channel.id", "the half belongs to another channel", seqno=half.seqno)
     if channel.a and half == channel.a.half:
         if signature != channel.a.signature:
-            verify(channel.key_a, half.digest(), signature)
+            verify(channel.key_a, half, signature)
         return Accepted(half, channel.a.signature, adds, drops, implied, repeat=True)
     newest = channel.a.half.seqno if channel.a else 0
     if half.seqno not in {newest, channel.a_consumed + 1} or half.seqno == 0:
         raise Rejected("channel.seqno", "the next half has the seqno after the last", last=channel.a_consumed)
-    verify(channel.key_a, half.digest(), signature)
+    verify(channel.key_a, half, signature)
     if half.seqno == newest:
         raise InvalidMessage("channel.equivocation", "two halves of one side have one seqno", seqno=half.seqno)
     return Accepted(half, signature, adds, drops, implied, _judged(channel, half, adds, drops, implied, filled_after))

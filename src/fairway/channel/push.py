@@ -13,8 +13,7 @@ from msgspec import Struct
 from fairway.channel.account import Channel, Expected, check_covered, expected, newest_b, sent_b
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.phase import Move, Phase, after, check_trading
-from fairway.channel.state import UNSIGNED, Body, Half, SignedHalf
-from fairway.crypto import keys
+from fairway.channel.state import UNSIGNED, Body, Half, SignedHalf, verify_half
 from fairway.errors import IllegalTransition, InvalidMessage
 
 __all__ = ["CHAIN_KEY", "Pushed", "accept_push", "check_next_b", "check_push", "next_b", "sign_b"]
@@ -22,7 +21,7 @@ __all__ = ["CHAIN_KEY", "Pushed", "accept_push", "check_next_b", "check_push", "
 CHAIN_KEY = 0xFFFFFFFF
 """Where B's half carries the settlement chain."""
 
-Verify = Callable[[bytes, bytes, bytes], None]
+Verify = Callable[[bytes, Half, bytes], None]
 
 
 class Pushed(Struct, frozen=True, gc=False):
@@ -67,7 +66,7 @@ def check_push(
     conditionals: Conditionals,
     wanted: Expected,
     *,
-    verify: Verify = keys.verify,
+    verify: Verify = verify_half,
 ) -> Pushed:
     """Judge a half of B against what the user computed himself. Nothing changes: hand the result to `accept_push`.
 
@@ -78,13 +77,13 @@ def check_push(
         raise InvalidMessage("channel.id", "the half belongs to another channel", seqno=half.seqno)
     if channel.b and half == channel.b.half:
         if signature != channel.b.signature:
-            verify(channel.key_b, half.digest(), signature)
+            verify(channel.key_b, half, signature)
         return Pushed(half, signature, channel.b_conditionals, expected(channel), repeat=True)
     if half.seqno <= newest_b(channel):
         raise InvalidMessage("channel.seqno", "a push is newer than the last", seqno=half.seqno)
     if half != _answer(channel, half.seqno, sent, conditionals):
         raise InvalidMessage("channel.push", "the half of B is not the one that follows", seqno=half.seqno)
-    verify(channel.key_b, half.digest(), signature)
+    verify(channel.key_b, half, signature)
     return Pushed(half, signature, conditionals, _judged(channel, half, conditionals, wanted))
 
 

@@ -18,7 +18,7 @@ from fairway.crypto import keys
 from fairway.errors import InvalidMessage
 from fairway.ton.cells import COINS_BOUND, Builder, Cell, Slice, check_end
 
-__all__ = ["NO_CONDITIONALS", "UNSIGNED", "Body", "Half", "SignedHalf"]
+__all__ = ["NO_CONDITIONALS", "UNSIGNED", "Body", "Half", "SignedHalf", "verify_half"]
 
 NO_CONDITIONALS = bytes(32)
 """The hash of no conditionals at all."""
@@ -144,7 +144,7 @@ class SignedHalf(Struct, frozen=True, gc=False):
 
     def verify(self, key: bytes) -> None:
         """The signature is `key`'s; else `InvalidSignature`."""
-        keys.verify(key, self.half.digest(), self.signature)
+        verify_half(key, self.half, self.signature)
 
     def to_cell(self) -> Cell:
         """The signed half as a cell; it must be signed."""
@@ -158,3 +158,8 @@ class SignedHalf(Struct, frozen=True, gc=False):
         if len(cell.bits) != 512 or len(cell.refs) != 1 or cell.is_exotic:
             raise InvalidMessage("channel.half", "a signed half is a signature and a reference")
         return SignedHalf(Half.from_cell(cell.refs[0]), cell.bits.tobytes())
+
+
+def verify_half(key: bytes, half: Half, signature: bytes) -> None:
+    """`signature` over `half` is `key`'s; else `InvalidSignature`."""
+    keys.verify(key, half.digest(), signature)

@@ -41,7 +41,9 @@ class Leaf:
     def hash(self) -> bytes:
         """The hash of the leaf's cell."""
         if not self._hash:
-            self._hash = sha256(_head(*_edge(self), True) + self.conditional.tail).digest()
+            room = KEY_BITS - self.start
+            head = _head(self.key & (1 << room) - 1, room, room, True)
+            self._hash = sha256(head + self.conditional.tail).digest()
         return self._hash
 
     def moved(self, start: int) -> Leaf:
@@ -68,16 +70,19 @@ class Fork:
         self.right = right
         self.count: int = left.count + right.count
         self.maximum: int = left.maximum + right.maximum
-        self.depth: int = 1 + max(left.depth, right.depth)
+        self.depth: int = 1 + (left.depth if left.depth > right.depth else right.depth)  # noqa: FURB136 - a call less
         self._hash = b""
 
     @property
     def hash(self) -> bytes:
         """The hash of the fork's cell."""
         if not self._hash:
-            left, right = self.left, self.right
+            left, right, end = self.left, self.right, self.end
+            length = end - self.start
+            head = _head(self.key >> KEY_BITS - end & (1 << length) - 1, length, KEY_BITS - self.start, False)
             depths = (left.depth << 16 | right.depth).to_bytes(4)
-            self._hash = sha256(_head(*_edge(self), False) + depths + left.hash + right.hash).digest()
+            below = (left._hash or left.hash) + (right._hash or right.hash)  # noqa: SLF001 - nodes of one trie
+            self._hash = sha256(head + depths + below).digest()
         return self._hash
 
     def moved(self, start: int) -> Fork:

@@ -346,5 +346,5 @@ class Replica:
             self.receipts.append((receipt, signature))
 
 
-def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:
+def _verified(_key: bytes, _half: Half, _signature: bytes) -> None:
     """The user's own signature, or one that was verified already."""

@@ -117,7 +117,8 @@ class Account:
     @property
     def available(self) -> int:
         """What a new order may reserve."""
-        return self.balance - self.posted - self.reserved - self.spared - self.rules.fine
+        spared = self.spared if self.mandates else 0
+        return self.balance - self.posted - self.reserved - spared - self.rules.fine
 
     @property
     def spared(self) -> int:
@@ -140,8 +141,9 @@ class Account:
 
     def mandate_of(self, key: int) -> Mandate | None:
         """The live mandate under which the order `key` was placed."""
-        found = (each for each in self.mandates.values() if is_mandated(key) and each.terms.slot == slot_of(key))
-        return next(found, None)
+        if not is_mandated(key):
+            return None
+        return next((each for each in self.mandates.values() if each.terms.slot == slot_of(key)), None)
 
     def implied(
         self, orders: Iterable[OrderTerms | MandateTerms], moves: Iterable[MarginMove]
@@ -150,18 +152,20 @@ class Account:
 
         A mandate needs its market as an order does.
         """
-        moved_terms = [self._moved(move).terms for move in moves]
-        return self.new_markets(orders) + [
-            (MARKET_KEYS + terms.market, market_conditional(terms, self.rules.codes.market)[0]) for terms in moved_terms
-        ]
+        fresh = self.new_markets(orders)
+        for move in moves:
+            terms = self._moved(move).terms
+            fresh.append((MARKET_KEYS + terms.market, market_conditional(terms, self.rules.codes.market)[0]))
+        return fresh
 
     def new_markets(self, orders: Iterable[OrderTerms | MandateTerms]) -> list[tuple[int, Conditional]]:
         """What A's half gains beside `orders`: the conditionals of markets in which he has none yet."""
-        keys = {MARKET_KEYS + terms.market: terms.market for terms in orders}
+        known = self.a_conditionals
+        fresh = {terms.market for terms in orders if MARKET_KEYS + terms.market not in known}
+        code = self.rules.codes.market
         return [
-            (key, market_conditional(self.rules.flat(self.channel_id, market), self.rules.codes.market)[0])
-            for key, market in sorted(keys.items())
-            if key not in self.a_conditionals
+            (MARKET_KEYS + market, market_conditional(self.rules.flat(self.channel_id, market), code)[0])
+            for market in sorted(fresh)
         ]
 
     def reducible(self, terms: OrderTerms, lots: int) -> int:
@@ -221,7 +225,7 @@ class Account:
     def _accept(self, change: Accepted) -> None:
         for market in change.renewed:
             self._renew(market, change.at_ms)
-        implied = self.new_markets([*change.orders, *change.mandates])
+        implied = self.new_markets((*change.orders, *change.mandates))
         self.a_conditionals = self.a_conditionals.update(implied, ())
         for terms in change.orders:
             self._begin(terms)

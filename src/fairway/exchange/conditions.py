@@ -27,13 +27,14 @@ def order_conditional(order: LiveOrder, cap: int, code: AnyCell) -> tuple[Condit
     if order.lots:
         rest = Bits().uint(32, ORDER_REST).uint(48, order.lots).uint(80, order.cost)
         terms = rest.sint(80, order.fee).sint(128, order.base).cell(terms)
-    return Conditional(terms, code, order.reserved), Conditional(terms, code, cap)
+    mine = Conditional(terms, code, order.reserved)
+    return mine, mine.paying(cap)
 
 
 def market_conditional(terms: MarketTerms, code: AnyCell) -> tuple[Conditional, Conditional]:
     """What is held in A's half, which loses at most its margin, and in B's, which owes at most `ratio` times that."""
-    cell = terms.cell()
-    return Conditional(cell, code, terms.margin), Conditional(cell, code, terms.ratio * terms.margin)
+    mine = Conditional(terms.cell(), code, terms.margin)
+    return mine, mine.paying(terms.ratio * terms.margin)
 
 
 def cross_conditional(terms: CrossTerms, code: AnyCell) -> tuple[Conditional, Conditional]:

@@ -38,13 +38,14 @@ def check_orders(
         if key not in account.orders:
             raise Rejected("order.unknown", "there is no such live order", key=key)
         room += account.orders[key].reserved
-    check_added(account, orders, gone, now_ms)
-    named = [(terms.channel_id, terms.key) for terms in orders] + [(each.channel_id, each.key) for each in mandates]
-    for next_key, (channel_id, key) in enumerate(named, account.next_key):
-        if channel_id != account.channel_id or key != next_key:
-            raise Rejected("order.key", "the order's key is not the next of this channel", key=key)
-    room -= sum(terms.reserve for terms in orders) + sum(terms.reserve for terms in mandates)
-    if (named or moves) and room < 0:
+    if orders:
+        check_added(account, orders, gone, now_ms)
+    added: tuple[OrderTerms | MandateTerms, ...] = (*orders, *mandates)
+    for next_key, each in enumerate(added, account.next_key):
+        if each.channel_id != account.channel_id or each.key != next_key:
+            raise Rejected("order.key", "the order's key is not the next of this channel", key=each.key)
+        room -= each.reserve
+    if (added or moves) and room < 0:
         raise Rejected("order.margin", "the available balance does not cover it", missing=-room)
 
 
@@ -62,6 +63,8 @@ def check_added(account: Account, orders: list[OrderTerms], gone: set[int], now_
 
 def _check_moves(account: Account, moves: Sequence[MarginMove]) -> int:
     """What all that add margin take from the available balance; `Rejected` where one is not lawful."""
+    if not moves:
+        return 0
     if len({move.market for move in moves}) != len(moves):
         raise Rejected("margin.twice", "one half moves the margin of a position once")
     added = 0

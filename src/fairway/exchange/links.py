@@ -60,6 +60,8 @@ def check_links(orders: list[OrderTerms], live: Mapping[int, LiveOrder], gone: C
     A parent comes before its children and a group begins with the order that it is named after; all of them of one
     market, and all of a group wait for the same parent, or for none. `live` without `gone` are the orders that stay.
     """
+    if not any(terms.parent or terms.group for terms in orders):
+        return
     stay = {key: order for key, order in live.items() if key not in gone}
     markets = {key: order.terms.market for key, order in stay.items()}
     groups = {order.terms.group: _bond(order.terms, order) for order in stay.values() if not order.is_under_way}

@@ -59,6 +59,8 @@ TABLE = msgspec.convert(
 _TYPES = {
     (form.waits, Kind[kind] is Kind.MARKET): name for name, form in TABLE.items() for kind in form.forces.values()
 }
+_lawful: set[tuple[object, ...]] = set()
+"""What was looked up in the table before: all of it that a form depends on. There are a few hundred."""
 _AT_ONCE = {Kind.IOC: TimeInForce.IOC, Kind.FOK: TimeInForce.FOK, Kind.POST_ONLY: TimeInForce.GTX}
 
 
@@ -107,6 +109,15 @@ def flags_of(terms: OrderTerms) -> set[str]:
 
 def check_form(terms: OrderTerms) -> None:
     """Whether there is such an order; else `Rejected` (`order.kind`, `order.flag`, `order.trigger`)."""
+    waits = terms.callback_ppm != 0, terms.trigger_tick != 0, terms.trigger_above, terms.buy, terms.source
+    flags = terms.reduce_only, terms.strict, terms.closes, terms.parent != 0, terms.group != 0
+    shape = terms.kind, terms.expires_ms != 0, waits, flags
+    if shape not in _lawful:
+        _check_form(terms)
+        _lawful.add(shape)
+
+
+def _check_form(terms: OrderTerms) -> None:
     name, force = name_of(terms)
     flags = flags_of(terms)
     for flag in sorted(flags):

@@ -86,7 +86,7 @@ def _drop(venue: Venue, turn: Turn, event: Proposed) -> None:
             fresh.remove(heir)
         drop(venue, turn, event.channel_id, key, "cancelled" if heir is None else "amended")
         venue.counts.cancels += 1
-    for market in venue.rules.listings:
+    for market in venue.rules.listings if venue.sweeps.is_counting(event.channel_id) else ():
         sweep_if_due(venue, turn, event.channel_id, market)
 
 
@@ -129,7 +129,7 @@ def _check_solvent(venue: Venue, terms: OrderTerms) -> None:
         raise Rejected("pool.insolvent", "the pool is worth less than nothing; positions can only be closed")
 
 
-def _verified(_key: bytes, _digest: bytes, _signature: bytes) -> None:
+def _verified(_key: bytes, _half: Half, _signature: bytes) -> None:
     """`authenticate` has checked this signature before the event was written."""
 
 
@@ -152,25 +152,27 @@ def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
     more = sum(max(0, move.margin - account.positions[move.market].position.margin) for move in event.moves)
     if not event.orders and not more:
         return
-    asked = account.rules.cap(more) + sum(account.rules.cap(terms.reserve) for terms in event.orders)
-    freed = sum(account.rules.cap(account.orders[key].reserved) for key in event.drops)
+    asked, freed = more + sum([terms.reserve for terms in event.orders]), 0
+    for key in event.drops:
+        freed += account.orders[key].reserved
     left = balance_b(channel) - account.b_conditionals.maximum()
-    if left + freed < asked:
+    if left + account.rules.cap(freed) < account.rules.cap(asked):
         raise Rejected("channel.room", "the service's side of the channel is used up; it will be topped up")
 
 
 def _carry(venue: Venue, event: Proposed) -> None:
     channel = venue.channels[event.channel_id]
     assert channel.a is not None
-    unsigned = venue.unsigned_orders.pop(event.channel_id, {})
-    if left := {key: each for key, each in unsigned.items() if each.b_seqno > event.cites}:
+    unsigned = venue.unsigned_orders.pop(event.channel_id, None)
+    if unsigned and (left := {key: each for key, each in unsigned.items() if each.b_seqno > event.cites}):
         venue.unsigned_orders[event.channel_id] = left
-    for key in venue.accounts[event.channel_id].orders:
+    account, carrier = venue.accounts[event.channel_id], Carrier(channel.a, channel.a_conditionals)
+    for key in account.orders if account.mandates else ():
         # Orders of sub-keys are in the half that takes them in.
         if is_mandated(key) and key in channel.a_conditionals:
-            venue.carriers.setdefault((event.channel_id, key), Carrier(channel.a, channel.a_conditionals))
+            venue.carriers.setdefault((event.channel_id, key), carrier)
     for terms in event.orders:
-        venue.carriers[event.channel_id, terms.key] = Carrier(channel.a, channel.a_conditionals)
+        venue.carriers[event.channel_id, terms.key] = carrier
         if terms.expires_ms:
             expiry = terms.expires_ms, order_id_of(event.channel_id, terms.key)
             heappush(venue.expiries[terms.market], expiry)
@@ -179,7 +181,10 @@ def _carry(venue: Venue, event: Proposed) -> None:
 def _settle_debts(venue: Venue, turn: Turn, event: Proposed) -> None:
     """What the new half signs for is no debt any more; what the vault was shown is absolved."""
     channel = venue.channels[event.channel_id]
-    debts, called = venue.debts.pop(event.channel_id, []), venue.owed.get(event.channel_id, {})
+    debts = venue.debts.pop(event.channel_id, None)
+    if not debts:
+        return
+    called = venue.owed.get(event.channel_id, {})
     assert channel.a is not None
     for debt in debts:
         if debt.receipt.b_seqno <= event.cites and debt.receipt.match_id in called:

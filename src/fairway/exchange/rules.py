@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from fairway.errors import Rejected
@@ -28,6 +29,8 @@ CALLBACK_LEAST = 1_000
 """A trailing stop keeps at least a thousandth of the price away, and at most the price band."""
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 PREVENTIONS = len(Prevention)
+_SOURCES = frozenset(map(int, Source))
+_INVERSE = Payoff.INVERSE
 EXPIRY_BOUND = 1 << 64
 
 
@@ -119,14 +122,7 @@ class Rules:
 
     def requirement_of(self, terms: OrderTerms) -> Requirement:
         """The requirement of an order as signed."""
-        return self.requirement(
-            terms.market,
-            reduce_only=terms.reduce_only,
-            lots=terms.lots,
-            limit=terms.limit_tick,
-            leverage=terms.leverage,
-            closes=terms.closes,
-        )
+        return _requirement_of(self, terms)
 
     def cap(self, margin: int) -> int:
         """What side B owes at most on a position or order with this margin: the room it was funded with."""
@@ -135,7 +131,7 @@ class Rules:
     def flat(self, channel_id: bytes, market: int) -> MarketTerms:
         """The terms of a market in which nothing is held, and nothing was."""
         contract = self.listing(market).contract
-        inverse = contract.payoff is Payoff.INVERSE
+        inverse = contract.payoff is _INVERSE
         return MarketTerms(channel_id, market, inverse, True, 0, contract.unit, 0, 0, 0, self.ratio, 0, 0, 0, 0)
 
     def check_terms(self, terms: OrderTerms, now_ms: int) -> None:
@@ -147,7 +143,7 @@ class Rules:
         self._check_trigger(terms, listing)
         check_form(terms)
         _check_words(terms)
-        if terms.inverse != (contract.payoff is Payoff.INVERSE) or terms.unit != contract.unit:
+        if terms.inverse != (contract.payoff is _INVERSE) or terms.unit != contract.unit:
             raise Rejected("order.contract", "the terms name another contract than the market's")
         if terms.fee_ppm != contract.taker_fee:
             raise Rejected("order.fee", "the terms name another fee than the market's", fee_ppm=terms.fee_ppm)
@@ -173,9 +169,22 @@ class Rules:
             raise Rejected("order.flag", "what closes whatever is held names the market's largest size")
 
 
+@lru_cache(maxsize=1 << 10)
+def _requirement_of(rules: Rules, terms: OrderTerms) -> Requirement:
+    """Asked when an order is judged, when it is promised and when it is taken."""
+    return rules.requirement(
+        terms.market,
+        reduce_only=terms.reduce_only,
+        lots=terms.lots,
+        limit=terms.limit_tick,
+        leverage=terms.leverage,
+        closes=terms.closes,
+    )
+
+
 def _check_words(terms: OrderTerms) -> None:
     """Every field has a value that there is."""
-    if terms.source not in Source._value2member_map_:
+    if terms.source not in _SOURCES:
         raise Rejected("order.source", "there is no such price", source=terms.source)
     if not 0 <= terms.prevention < PREVENTIONS:
         raise Rejected("order.prevention", "there is no such mode", prevention=terms.prevention)

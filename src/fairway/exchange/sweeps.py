@@ -40,20 +40,27 @@ class Sweeps:
     __slots__ = ("_due", "_pending", "counted", "nonces")
 
     def __init__(self) -> None:
-        self._pending: dict[tuple[bytes, int], tuple[int, Swept | None]] = {}
+        self._pending: dict[bytes, dict[int, tuple[int, Swept | None]]] = {}
         self._due: list[tuple[int, bytes, int]] = []
         self.nonces: dict[bytes, Nonces] = {}
         self.counted: dict[tuple[bytes, int], int] = {}
 
     def start(self, channel_id: bytes, scope: int, due_ms: int, signed: Swept | None = None) -> None:
         """Count down to `due_ms` in a scope; what counted there before does no more."""
-        self._pending[channel_id, scope] = due_ms, signed
+        self._pending.setdefault(channel_id, {})[scope] = due_ms, signed
         heappush(self._due, (due_ms, channel_id, scope))
 
     def pop(self, channel_id: bytes, scope: int) -> Swept | None:
         """Stop counting in a scope: what its owner had signed, if anything."""
-        found = self._pending.pop((channel_id, scope), None)
+        running = self._pending.get(channel_id)
+        found = running.pop(scope, None) if running else None
+        if running == {}:
+            del self._pending[channel_id]
         return found[1] if found is not None else None
+
+    def is_counting(self, channel_id: bytes) -> bool:
+        """Whether any countdown of the user's runs."""
+        return channel_id in self._pending
 
     def count(self, channel_id: bytes, scope: int, nonce: int) -> None:
         """Use up the `nonce` of a sub-key's word; `Rejected` (`nonce.old`) where it is not above the last."""
@@ -68,7 +75,8 @@ class Sweeps:
 
     def is_due(self, channel_id: bytes, scope: int, at_ms: int) -> bool:
         """Whether the user's orders in `scope` should be gone."""
-        found = self._pending.get((channel_id, scope))
+        running = self._pending.get(channel_id)
+        found = running.get(scope) if running else None
         return found is not None and found[0] <= at_ms
 
     def due(self, at_ms: int) -> list[tuple[bytes, int]]:
@@ -82,5 +90,5 @@ class Sweeps:
 
     def facts(self) -> list[tuple[bytes, int, int]]:
         """The countdowns that run and the newest nonces of sub-keys, for the digest of the state."""
-        running = sorted((channel_id, scope, due) for (channel_id, scope), (due, _) in self._pending.items())
+        running = sorted((name, scope, due) for name, each in self._pending.items() for scope, (due, _) in each.items())
         return running + sorted((channel_id, scope, nonce) for (channel_id, scope), nonce in self.counted.items())

@@ -281,8 +281,11 @@ class Venue:
 
         With them the moment from which a touch counts again: `at_ms`, and after every round that there was.
         """
+        touched = self.touched.pop(channel_id, None)
+        if not touched:
+            return at_ms, []
         held = self.accounts[channel_id].positions
-        renewed = sorted(market for market in self.touched.pop(channel_id, ()) if market in held)
+        renewed = sorted(market for market in touched if market in held)
         since = [max(self.rounds[market].at_ms + 1, held[market].terms.since_ms) for market in renewed]
         return max([at_ms, *since]), renewed
 

@@ -26,6 +26,10 @@ class Payoff(IntEnum):
     INVERSE = 1
 
 
+# Looking up a member of an Enum costs as much as the division it decides about.
+_INVERSE = Payoff.INVERSE
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """A bracket of notional value up to `ceiling`: maintenance there is `maintenance` of the value less `deduction`."""
@@ -75,7 +79,7 @@ class Contract:
     @property
     def direction(self) -> int:
         """+1 linear, -1 inverse: how the value in nano of a lot follows the price."""
-        return 1 if self.payoff is Payoff.LINEAR else -1
+        return -1 if self.payoff is _INVERSE else 1
 
     @property
     def max_leverage(self) -> int:
@@ -84,7 +88,7 @@ class Contract:
 
     def ratio(self, price: int) -> tuple[int, int]:
         """(a, b) such that one lot is worth unit · a ÷ b nano at `price` ≥ 1."""
-        return (price, 1) if self.payoff is Payoff.LINEAR else (1, price)
+        return (1, price) if self.payoff is _INVERSE else (price, 1)
 
     def _fees_are_lawful(self) -> bool:
         return (

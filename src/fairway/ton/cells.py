@@ -155,7 +155,8 @@ def cell_hash(cell: AnyCell) -> bytes:
 
 def reference(cell: AnyCell) -> tuple[bytes, bytes]:
     """What a parent hashes of `cell`: its depth in two bytes, and its hash."""
-    return _depth(cell).to_bytes(2), cell.hash
+    depth: int = cell.depth if isinstance(cell, Plain) else cell.get_depth()
+    return depth.to_bytes(2), cell.hash
 
 
 def to_cell(cell: AnyCell) -> Cell:
