@@ -6,6 +6,8 @@ import pytest
 from client_stage import MARK, MARKET, NETWORK, ORACLES
 from onchain_stage import market, rich, shown
 
+from fairway.chain.router import Weather
+from fairway.client.opening import wrap
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import Rejected
@@ -42,6 +44,25 @@ async def test_an_interrupted_deposit_is_taken_up_where_it_stopped(tmp_path):
             before = await alice.purse.balance()
             await alice.onchain.deposit(100 * TON)
             assert await alice.purse.balance() == before, "nothing is wrapped twice"
+
+
+async def test_a_deposit_that_is_under_way_is_not_sent_again(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.session.open(alice.purse.address)
+            await alice.onchain.prepare()
+            chain.router.weather = Weather(delay_s=1_000)
+            await alice.purse.send(wrap(alice.session.side, 100 * TON))
+        async with person.at_work() as alice:
+            await alice.session.caught_up()
+            again = asyncio.create_task(alice.onchain.deposit(100 * TON))
+            await asyncio.sleep(0)
+            while not again.done():
+                await asyncio.sleep(0)
+                await chain.advance(100)
+            await chain.advance(10_000)
+            assert (await alice.onchain.channel()).deposit_a == 100 * TON
 
 
 async def test_nothing_is_wrapped_before_the_service_has_signed(tmp_path):

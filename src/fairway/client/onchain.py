@@ -80,9 +80,9 @@ class OnChain:
         await self._until(self.vault, self._ready)
 
     async def deposit(self, nano: int) -> event.Funded:
-        """Prepare the channel and wrap `nano` into it, unless that is done; what the chain then shows."""
+        """Prepare the channel and wrap `nano` into it, unless that is done or under way; what the chain then shows."""
         await self.prepare()
-        if not await self._deposited():
+        if not await self._deposited() and not await self._is_wrapping():
             await self._purse.send(wrap(self._side, nano))
         return await self.funded()
 
@@ -97,6 +97,15 @@ class OnChain:
             deposit_b=view.deposit_b,
             transaction=newest.digest,
         )
+
+    async def _is_wrapping(self) -> bool:
+        """Whether the wallet has sent money for the channel that did not come back: it will be there."""
+        begun, *_ = await self._chain.transactions(self.address, limit=1)
+        known = await self._since(self._purse.address, begun.lt)
+        sent = [message for each in known for message in each.outgoing]
+        back = [each.incoming for each in known if each.incoming is not None and each.incoming.bounced]
+        wrapped = sum(vault.named_channel(message.body, frozenset({vault.WRAP})) == self.name for message in sent)
+        return wrapped > sum(message.source == self.vault for message in back)
 
     async def _ready(self) -> bool | None:
         """The vault takes deposits for the channel."""

@@ -41,6 +41,7 @@ __all__ = [
     "SLASH",
     "TWO_HALVES",
     "WORD_VALUE",
+    "WRAP",
     "WRAP_VALUE",
     "AccountView",
     "Acknowledgement",
@@ -87,7 +88,7 @@ __all__ = [
     "wrap",
 ]
 
-_OPEN, _WRAP, _REOPEN = 0x4F50454E, 0x57524150, 0x52454F50
+_OPEN, WRAP, _REOPEN = 0x4F50454E, 0x57524150, 0x52454F50
 _POST_BOND, _LEND, _REPAY, _RETURN_BOND, _PAY_CLAIMS = 0x424F4E44, 0x4C454E44, 0x52455059, 0x52455442, 0x50415943
 _WITHDRAW, _POST_VALUE, _POOL_VALUE = 0x57544844, 0x504F5354, 0x504F4F4C
 _PUNISH_FILL, _PUNISH_LIQUIDATION, _PUNISH_TWO_HALVES, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x504E5448, 0x4142534F
@@ -119,7 +120,7 @@ def open_channel(  # one field each, in the order of the schema
 
 def wrap(channel: bytes, nano: int, query_id: int = 0) -> Cell:
     """Wraps `nano` of the attached TON into the channel."""
-    return _word(_WRAP, query_id).store_bytes(channel).store_coins(nano).end_cell()
+    return _word(WRAP, query_id).store_bytes(channel).store_coins(nano).end_cell()
 
 
 def reopen(old: bytes, following: bytes, payout: int, query_id: int = 0) -> Cell:
