@@ -46,8 +46,9 @@ from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import sign
 from fairway.errors import Rejected
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit, Paper, Promised, claim
+from fairway.exchange.claims import claim
 from fairway.exchange.conditions import chain_conditional
+from fairway.exchange.paper import Exit, Paper, Promised
 from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.risk.position import Position, outcome

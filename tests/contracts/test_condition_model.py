@@ -74,8 +74,8 @@ class Case:
             for fresh, buy, *rest in self.forwards
         ]
         if self.by_a:
-            return lost(value, self.terms.margin, forwards, touched=self.touched)
-        return gained(value, self.terms.margin, self.terms.ratio, forwards)
+            return lost([value], self.terms.margin, forwards, touched=self.touched)
+        return gained([value], self.terms.ratio * self.terms.margin, self.terms.ratio, forwards)
 
     def run(self) -> int:
         """What the machine says."""
@@ -295,9 +295,9 @@ def test_an_order_beyond_its_mandate_owes_nothing_whoever_signed_it():
 
 
 def test_planted_caps_of_each_promise_alone_are_caught(monkeypatch):
-    def alone(value, margin, forwards, *, touched=False):
+    def alone(values, margin, forwards, *, touched=False):
         each = sum(min(max(0, -each.value), each.reserve) for each in forwards)
-        return margin if touched else min(max(0, -value), margin) + each
+        return margin if touched else min(max(0, -values[0]), margin) + each
 
     monkeypatch.setitem(globals(), "lost", alone)
     with pytest.raises(AssertionError, match="differ"):

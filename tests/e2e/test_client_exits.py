@@ -16,9 +16,10 @@ from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Permit, Wish
 from fairway.crypto.keys import Signer
 from fairway.exchange import claims as claims_module
-from fairway.exchange.claims import KEY_BITS, Exit
 from fairway.exchange.event import Mandated, Outrun
+from fairway.exchange.fills import KEY_BITS
 from fairway.exchange.mandate import order_digest, order_key
+from fairway.exchange.paper import Exit
 from fairway.exchange.terms import MarketTerms
 from fairway.service.errands import Errands
 from fairway.service.sight import HomeComing

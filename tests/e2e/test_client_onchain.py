@@ -12,7 +12,7 @@ from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import Rejected
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit
+from fairway.exchange.paper import Exit
 from fairway.exchange.terms import OracleRound
 from fairway.units import TON
 

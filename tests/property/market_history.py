@@ -212,9 +212,9 @@ class History:
             at = exits[market]
             held = [half.positions[market] for half in (a, b.content)]
             margins = [each.margin if each else 0 for each in held]
-            total -= lost(self.value(market, a, at), margins[0], self.forwards(market, a, None, at, shown_b))
+            total -= lost([self.value(market, a, at)], margins[0], self.forwards(market, a, None, at, shown_b))
             forwards = self.forwards(market, b.content, b.half.seqno, at, shown_a)
-            total += gained(self.value(market, b.content, at), margins[1], RATIO, forwards)
+            total += gained([self.value(market, b.content, at)], RATIO * margins[1], RATIO, forwards)
         return total
 
     def truth(self, a: Content, b: Mirror, exits) -> int:

@@ -187,15 +187,16 @@ def test_showing_more_fills_never_lowers_ones_own_claim():
 
 def test_a_touched_position_costs_its_margin_and_what_it_has_won_since():
     for value in (-500, -70, 0, 70, 10**9):
-        taken = lost(value, 100, [], touched=True)
-        assert gained(value, 100, 10**9, []) - taken == -100
+        taken = lost([value], 100, [], touched=True)
+        assert gained([value], 10**11, 10**9, []) - taken == -100
         fills = [Forward(40, 9), Forward(-25, 9)]
-        assert gained(value, 100, 10**9, fills) - lost(value, 100, fills, touched=True) == max(-118, 40 - 100 - 25)
+        won = gained([value], 10**11, 10**9, fills) - lost([value], 100, fills, touched=True)
+        assert won == max(-118, 40 - 100 - 25)
 
 
 def test_one_of_a_group_of_orders_brings_its_reserve():
     fills = [Forward(-90, 50, 3), Forward(-90, 60, 3), Forward(-90, 7)]
-    assert lost(0, 0, fills) == 67
+    assert lost([0], 0, fills) == 67
 
 
 def caught(check, patch):
@@ -210,8 +211,10 @@ def over(seeds, check):
         check(seed)
 
 
-def each_alone(value, margin, forwards):
-    return min(max(0, -value), margin) + sum(min(max(0, -each.value), each.reserve) for each in forwards)
+def each_alone(values, margin, forwards):
+    return min(sum(max(0, -value) for value in values), margin) + sum(
+        min(max(0, -each.value), each.reserve) for each in forwards
+    )
 
 
 def test_planted_caps_of_each_promise_alone_are_caught():
@@ -262,4 +265,4 @@ def test_planted_forwards_that_know_no_funding_are_caught():
 
 
 def test_planted_a_touch_that_leaves_the_mirrors_profit_is_caught():
-    assert gained(70, 100, 10, []) - lost(min(70, 0), 100, [], touched=True) != -100
+    assert gained([70], 1000, 10, []) - lost([min(70, 0)], 100, [], touched=True) != -100

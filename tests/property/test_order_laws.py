@@ -21,8 +21,8 @@ from fairway.errors import FairwayError
 from fairway.exchange import dropping, event, waking
 from fairway.exchange.alarms import Alarms
 from fairway.exchange.change import Triggered
-from fairway.exchange.claims import find_fired
 from fairway.exchange.effect import Push
+from fairway.exchange.fills import find_fired
 from fairway.exchange.links import Links
 from fairway.exchange.sweeps import NEVER_MS, sweep_digest
 from fairway.exchange.terms import Kind, Receipt, Source

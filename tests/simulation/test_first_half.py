@@ -9,7 +9,8 @@ from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected, Pushed
 from fairway.client.wish import Wish
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event, lifecycle
-from fairway.exchange.claims import Exit, Paper, Promised, claim
+from fairway.exchange.claims import claim
+from fairway.exchange.paper import Exit, Paper, Promised
 from fairway.units import TON
 from tests.simulation.world import NETWORK, START, World
 

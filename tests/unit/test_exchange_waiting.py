@@ -13,8 +13,8 @@ from fairway.errors import IllegalTransition, InvalidMessage
 from fairway.exchange import dropping, waking
 from fairway.exchange.alarms import Alarms
 from fairway.exchange.change import Dropped, Triggered
-from fairway.exchange.claims import find_fired
 from fairway.exchange.effect import Push
+from fairway.exchange.fills import find_fired
 from fairway.exchange.past import Status
 from fairway.exchange.terms import Kind, Receipt, Source
 from fairway.service import papers

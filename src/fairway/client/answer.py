@@ -17,7 +17,9 @@ from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.channel.whole import adopt
 from fairway.errors import Rejected
-from fairway.exchange.claims import KEY_BITS, Paper, Promised, claim
+from fairway.exchange.claims import claim
+from fairway.exchange.fills import KEY_BITS
+from fairway.exchange.paper import Paper, Promised
 from fairway.exchange.reading import is_flat, read_expected
 from fairway.ton.cells import Cell
 from fairway.ton.channel_view import BodyView, ChannelState, ChannelView

@@ -18,7 +18,8 @@ from fairway.client.rounds import verified_exits
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit, Promised, markets
+from fairway.exchange.claims import markets
+from fairway.exchange.paper import Exit, Promised
 from fairway.ton.channel_view import ChannelView, QuarantineView
 from fairway.ton.vault_views import AccountView, read_books
 

@@ -24,7 +24,7 @@ from fairway.client.sentry import CLAIM, MARGIN, see
 from fairway.client.side import Side
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import event
-from fairway.exchange.claims import Exit
+from fairway.exchange.paper import Exit
 from fairway.ton import vault_messages as vault
 from fairway.ton.channel_view import ChannelView
 from fairway.ton.messages import address_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit, Shown
+from fairway.exchange.paper import Exit, Shown
 from fairway.exchange.pricing import verify_round
 from fairway.exchange.terms import OracleRound
 

@@ -17,7 +17,8 @@ from fairway.client.answer import Holding, adoption_of, challenge_of, claim_of, 
 from fairway.client.rounds import verified_exits
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import wire
-from fairway.exchange.claims import Paper, Promised, markets
+from fairway.exchange.claims import markets
+from fairway.exchange.paper import Paper, Promised
 from fairway.exchange.terms import OrderTerms, Receipt
 from fairway.ton.channel_view import GETTER, ChannelState, ChannelView, QuarantineView, read_channel
 from fairway.ton.wallet import Transfer

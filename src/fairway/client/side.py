@@ -29,8 +29,8 @@ from fairway.crypto.keys import Signer, verify
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
-from fairway.exchange.claims import Exit, Paper
 from fairway.exchange.mandate import MandateTerms, revoke_digest
+from fairway.exchange.paper import Exit, Paper
 from fairway.exchange.permits import mandate_in
 from fairway.exchange.reading import read_expected
 from fairway.exchange.site import channel_setup, consent_digest

@@ -27,7 +27,7 @@ from fairway.client.session import Notice, Session, Venue, now_ms
 from fairway.client.store import Store
 from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange import wire
-from fairway.exchange.claims import Exit
+from fairway.exchange.paper import Exit
 
 __all__ = ["User"]
 

@@ -1,13 +1,14 @@
-"""What one market of a half is worth at its end: position and unsigned fills together, under one bound.
+"""What one market of a half, or its pot, is worth at its end: positions and unsigned fills together, under one bound.
 
-`value` is what the position that the half holds has won at the exit, each forward what the fills of one order have won
-that the half does not hold. Gains and losses are summed apart, Σ x⁺ and Σ x⁻. Side B claims on A's half
+`values` are what the positions that the half holds have won at the exits, each forward what the fills of one order have
+won that the half does not hold. Gains and losses are summed apart, Γ = Σ x⁺ and Λ = Σ x⁻. Side B claims on A's half
 
-    H = min(losses, lo + gains)        lo = margin + Σ reserves of the fills
+    H = min(Λ, lo + Γ)        lo = margin + Σ reserves of the fills
 
-and A claims on B's half G = min(gains, hi + losses), hi = `ratio` · lo. Whoever claims does best by showing every
-fill: it raises all four sums or leaves them. Where both show all, G − H = clamp(gains − losses, −lo, hi), which is what
-a half that held the fills already would pay. contracts/condition_market.tolk computes the same. Pure integers.
+and A claims on B's half G = min(Γ, hi + Λ), hi = `cap` + `ratio` · Σ reserves; the cap of a market is `ratio` times its
+margin, that of the pot stands in its terms. Whoever claims does best by showing every fill: it raises all four sums or
+leaves them. Where both show all, G − H = clamp(Γ − Λ, −lo, hi), which is what a half that held the fills already would
+pay. contracts/condition_market.tolk and contracts/condition_cross.tolk compute the same. Pure integers.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fairway.units import FUNDING_SCALE, div_down, share_down
+from fairway.units import FUNDING_SCALE, MILLION, div_down, div_up, share_down
 
-__all__ = ["Forward", "Totals", "gained", "lost", "profit", "reserve_of"]
+__all__ = ["Forward", "Totals", "gained", "lost", "needed", "profit", "reserve_of"]
 
 
 class Totals(NamedTuple):
@@ -65,27 +66,36 @@ def reserve_of(reserve: int, lots: int, known: int, whole: int) -> int:
     return share_down(reserve, lots, whole) - share_down(reserve, known, whole)
 
 
-def lost(value: int, margin: int, forwards: Sequence[Forward], *, touched: bool = False) -> int:
-    """What side B claims of a market in A's half.
+def needed(lots: int, mark: int, maintenance: int, deduction: int, *, unit: int, inverse: bool) -> int:
+    """What these lots must be worth at `mark` to stay, by one line of their bracket; rounded up, never below nothing.
 
-    `touched`: the mark was beyond the liquidation price before the end, so the whole margin is lost, and with it
-    whatever the position has won since.
+    `maintenance` is in ppm of the notional value, `deduction` in nano. As `fairway.risk.margin.maintenance`.
     """
-    gains, losses = _sums(value, forwards)
+    numerator, denominator = (1, mark) if inverse else (mark, 1)
+    return max(0, div_up(maintenance * unit * lots * numerator, MILLION * denominator) - deduction)
+
+
+def lost(values: Sequence[int], margin: int, forwards: Sequence[Forward], *, touched: bool = False) -> int:
+    """What side B claims of a market, or of the pot, in A's half: `values` are those of the positions in it.
+
+    `touched`: before the end there was too little left, so the whole margin is lost, and with it whatever the positions
+    have won since.
+    """
+    gains, losses = _sums(values, forwards)
     if touched:
-        losses = margin + max(0, value) + sum(max(0, -each.value) for each in forwards)
+        losses = margin + sum(max(0, value) for value in values) + sum(max(0, -each.value) for each in forwards)
     return min(losses, margin + _reserved(forwards) + gains)
 
 
-def gained(value: int, margin: int, ratio: int, forwards: Sequence[Forward]) -> int:
-    """What side A claims of a market in B's half."""
-    gains, losses = _sums(value, forwards)
-    return min(gains, ratio * (margin + _reserved(forwards)) + losses)
+def gained(values: Sequence[int], cap: int, ratio: int, forwards: Sequence[Forward]) -> int:
+    """What side A claims of a market, or of the pot, in B's half, which owes at most `cap` for the positions."""
+    gains, losses = _sums(values, forwards)
+    return min(gains, cap + ratio * _reserved(forwards) + losses)
 
 
-def _sums(value: int, forwards: Sequence[Forward]) -> tuple[int, int]:
-    values = [value, *(each.value for each in forwards)]
-    return sum(max(0, each) for each in values), sum(max(0, -each) for each in values)
+def _sums(values: Sequence[int], forwards: Sequence[Forward]) -> tuple[int, int]:
+    every = [*values, *(each.value for each in forwards)]
+    return sum(max(0, each) for each in every), sum(max(0, -each) for each in every)
 
 
 def _reserved(forwards: Sequence[Forward]) -> int:

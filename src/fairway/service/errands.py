@@ -18,10 +18,11 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import Body, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
-from fairway.exchange.claims import Paper, Promised, claim, markets
+from fairway.exchange.claims import claim, markets
 from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PostValue, PunishDodge, PunishFill, Push, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
+from fairway.exchange.paper import Paper, Promised
 from fairway.exchange.site import channel_setup
 from fairway.exchange.wire import CloseSigned, encode
 from fairway.service.evidence import absolving, dodge_evidence, fill_evidence

@@ -12,9 +12,9 @@ from itertools import chain, pairwise
 from fairway.channel.state import Half
 from fairway.exchange import event as events
 from fairway.exchange.change import Triggered
-from fairway.exchange.claims import Exit, Mandated
 from fairway.exchange.effect import AnyEffect, Push, SignHalf
 from fairway.exchange.event import AnyEvent, Priced
+from fairway.exchange.paper import Exit, Mandated
 from fairway.exchange.terms import OrderTerms, Receipt
 
 __all__ = ["Papers"]
