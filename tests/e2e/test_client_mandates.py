@@ -16,15 +16,18 @@ from fairway.client.bot import Bot
 from fairway.client.keystore import Keystore
 from fairway.client.store import Store
 from fairway.client.wish import Permit, Wish
+from fairway.crypto import keys
 from fairway.crypto.keys import Signer
-from fairway.errors import Rejected
+from fairway.errors import IllegalTransition, InvalidMessage, Rejected, Unavailable
 from fairway.exchange import event
+from fairway.service.api.codes import numeric_code, status_code
 from fairway.service.api.throttle import Spends, Throttle
 from fairway.service.house import House, Settings
 from fairway.service.serve import application, bind
 from fairway.units import TON
 
 HOUR_MS = 3_600_000
+INCOMES = ("REALIZED_PNL", "COMMISSION")
 
 
 class Stage:
@@ -137,6 +140,113 @@ async def test_the_same_order_again_is_placed_once_and_a_batch_answers_each(stag
         assert await bot.ask("GET", "/v1/openOrders") == []
 
 
+async def test_an_amended_order_stands_under_a_new_number_with_its_old_name_and_once_only(stage):
+    async with await stage.grant() as bot:
+        first = await bot.place(bot.order("BUY", "LIMIT", 10, MARK - 100, new_client_order_id="mine"))
+        smaller = bot.order("BUY", "LIMIT", 4, MARK - 100, new_client_order_id="mine")
+        amended = await bot.amend(first["orderId"], smaller)
+        assert (amended["origQty"], amended["clientOrderId"]) == ("4", "mine")
+        assert await bot.amend(first["orderId"], smaller) == amended
+        assert [order["orderId"] for order in await bot.ask("GET", "/v1/openOrders")] == [amended["orderId"]]
+        with pytest.raises(Rejected, match=r"order\.unknown"):
+            await bot.amend(first["orderId"], bot.order("BUY", "LIMIT", 4, MARK - 100))
+        await stage.owner.until(lambda account: amended["orderId"] in account.orders)
+        assert not stage.owner.store.evidence(stage.owner.channel_id)
+
+
+async def test_a_bot_that_falls_silent_has_its_orders_cancelled_and_one_that_does_not_keeps_them(stage):
+    async with await stage.grant() as bot:
+        placed = await bot.place(bot.order("BUY", "LIMIT", 5, MARK - 50))
+        await bot.count_down(60_000)
+        await bot.count_down(0)
+        assert (await bot.ask("GET", "/v1/order", orderId=placed["orderId"]))["status"] == "NEW"
+        await bot.count_down(1)
+        await stage.house.sequencer.submit(priced(2))
+        assert (await bot.ask("GET", "/v1/order", orderId=placed["orderId"]))["status"] == "CANCELED"
+
+
+async def test_what_a_bot_did_is_told_with_receipts_income_and_events_without_a_gap(stage):
+    async with await stage.grant() as bot:
+        placed = await bot.place(bot.order("BUY", "LIMIT", 20, MARK))
+        await stage.other.session.place(Wish(MARKET, False, 20, MARK, leverage=5))
+        await bot.place(bot.order("SELL", "LIMIT", 10, MARK + 100))
+        await stage.other.session.place(Wish(MARKET, True, 10, MARK + 100, leverage=5))
+        order = await bot.find("nobody") or await bot.ask("GET", "/v1/order", orderId=placed["orderId"])
+        assert (order["avgPrice"], order["executedQty"]) == (f"{MARK}.000", "20")
+        (receipt,) = await bot.ask("GET", f"/v1/receipts/{placed['orderId']}")
+        key_b = stage.house.engine.channels[stage.owner.channel_id].key_b
+        keys.verify(key_b, bytes.fromhex(receipt["hash"]), bytes.fromhex(receipt["signature"]))
+        assert (receipt["lots"], receipt["price"]) == ("20", str(MARK))
+        income = await bot.ask("GET", "/v1/income", symbol=bot.symbol)
+        by_kind = {kind: sum(int(each["income"]) for each in income if each["incomeType"] == kind) for kind in INCOMES}
+        account = stage.house.engine.accounts[stage.owner.channel_id]
+        assert by_kind["REALIZED_PNL"] == 10 * 100 * 10_000
+        assert sum(by_kind.values()) == account.balance - DEPOSIT
+        assert by_kind["COMMISSION"] < 0
+        trades = await bot.ask("GET", "/v1/userTrades", orderId=placed["orderId"], symbol=bot.symbol)
+        assert [(trade["side"], trade["qty"]) for trade in trades] == [("BUY", "20")]
+        events = await bot.ask("GET", "/v1/events", fromSeq=1)
+        assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
+        assert events[0]["events"] == [{"e": "opened"}]
+        assert sum(told["e"] == "fill" for each in events for told in each["events"]) == 2
+        for each in events:
+            keys.verify(key_b, bytes.fromhex(each["state"]["hash"]), bytes.fromhex(each["state"]["signature"]))
+        assert await bot.ask("GET", "/v1/events", fromSeq=events[-1]["seq"]) == events[-1:]
+
+
+async def test_what_cannot_be_filled_as_asked_is_refused_with_the_numbers_that_clients_know(stage):
+    async with await stage.grant() as bot:
+        await stage.other.session.place(Wish(MARKET, False, 5, MARK, leverage=5))
+        for order, number, word in (
+            (bot.order("BUY", "LIMIT", 9, MARK, time_in_force="FOK"), -5021, "order.unfilled"),
+            (bot.order("BUY", "LIMIT", 9, MARK, time_in_force="GTX"), -5022, "order.would_take"),
+            (bot.order("SELL", "LIMIT", 9, MARK, reduce_only=True), -2022, "order.reduce_only"),
+            (bot.order("BUY", "LIMIT", 9, MARK, leverage=20), -4028, "mandate.leverage"),
+            (bot.order("BUY", "LIMIT", 1_000, MARK, leverage=1), -2019, "mandate.reserve"),
+        ):
+            for _ in range(2):
+                with pytest.raises(Rejected) as refused:
+                    await bot.place(order)
+                assert (refused.value.code, refused.value.facts["number"]) == (word, number)
+        for ask, number in ((bot.cancel(77), -2011), (bot.ask("GET", "/v1/order", orderId=77), -2013)):
+            with pytest.raises(Rejected, match=r"order\.unknown") as refused:
+                await ask
+            assert refused.value.facts["number"] == number
+        assert not stage.owner.session.account.orders
+
+
+async def test_what_only_the_owner_decides_is_refused_to_a_sub_key_in_so_many_words(stage):
+    async with await stage.grant() as bot:
+        said = await bot.ask("POST", "/v1/leverage", symbol=bot.symbol, leverage=10)
+        assert said == {"symbol": bot.symbol, "leverage": 10, "maxNotionalValue": str(100_000 * TON)}
+        for path, params, word in (
+            ("leverage", {"symbol": bot.symbol, "leverage": 11}, "mandate.leverage"),
+            ("marginType", {"symbol": bot.symbol, "marginType": "ISOLATED"}, "margin.type"),
+            ("marginType", {"symbol": bot.symbol, "marginType": "CROSSED"}, "mandate.owner"),
+            ("marginType", {"symbol": "nowhere", "marginType": "CROSSED"}, "market.unknown"),
+            ("positionMargin", {"symbol": bot.symbol, "amount": 1, "type": 1}, "mandate.owner"),
+            ("channel/countersign", {}, "mandate.owner"),
+            ("channel/withdraw", {}, "mandate.owner"),
+            ("channel/close", {}, "mandate.owner"),
+        ):
+            with pytest.raises(Rejected) as refused:
+                await bot.ask("POST", f"/v1/{path}", **params)
+            assert refused.value.code == word
+
+
+async def test_a_bot_closes_whatever_is_held_once_the_price_comes(stage):
+    async with await stage.grant() as bot:
+        await bot.place(bot.order("BUY", "LIMIT", 20, MARK))
+        await stage.other.session.place(Wish(MARKET, False, 20, MARK, leverage=5))
+        stop = {"time_in_force": "GTD", "stop_price": str(MARK - 100), "close_position": True, "round": 1}
+        placed = await bot.place(bot.order("SELL", "STOP_MARKET", bot.mandate.max_lots, MARK - 600, **stop))
+        assert placed["closePosition"]
+        await stage.other.session.place(Wish(MARKET, True, 20, MARK - 200, leverage=5))
+        await stage.house.sequencer.submit(priced(2, MARK - 100))
+        assert await bot.ask("GET", "/v1/positionRisk") == []
+        assert (await bot.ask("GET", "/v1/order", orderId=placed["orderId"]))["status"] == "FILLED"
+
+
 async def test_an_owner_takes_a_mandate_back_at_once(stage):
     async with await stage.grant() as bot:
         await bot.place(bot.order("BUY", "LIMIT", 5, MARK - 50))
@@ -195,6 +305,35 @@ async def test_a_sub_key_can_neither_close_the_channel_nor_propose_in_it(stage):
     for path in ("/v1/channel/withdraw", "/v1/channel/close"):
         with pytest.raises(Rejected):
             await bot.ask("POST", path)
+
+
+def test_a_key_that_does_not_slow_down_is_not_heard_for_a_while_but_for_its_cancels():
+    throttle, key = Throttle(), bytes(32)
+    throttle.spend(key, Spends.WEIGHT, Spends.WEIGHT.value, 0)
+    words = []
+    for _ in range(Spends.REFUSALS.value + 2):
+        with pytest.raises(Rejected) as refused:
+            throttle.spend(key, Spends.WEIGHT, 1, 0)
+        words.append(refused.value.code)
+    assert words == ["request.weight"] * (Spends.REFUSALS.value + 1) + ["request.banned"]
+    assert refused.value.facts["retry_after_s"] == 120
+    assert status_code(refused.value) == 418
+    with pytest.raises(Rejected, match=r"request\.banned"):
+        throttle.spend(key, Spends.ORDERS, 1, 119_999)
+    assert throttle.spend(key, Spends.CANCELS, 1, 0).left == Spends.CANCELS.value - 1
+    assert throttle.spend(bytes([1]) * 32, Spends.ORDERS, 1, 0).left == Spends.ORDERS.value - 1
+    assert throttle.spend(key, Spends.WEIGHT, 1, 120_000).left == Spends.WEIGHT.value - 1
+
+
+def test_our_own_fault_and_what_nobody_knows_are_never_told_as_a_refusal():
+    for error, status, number in (
+        (IllegalTransition("x.y", "ours"), 500, -1000),
+        (Unavailable("service.unknown", "perhaps"), 503, -1006),
+        (Unavailable("service.stopping", "not done"), 503, -1008),
+        (Rejected("x.y", "no"), 400, -2010),
+        (InvalidMessage("x.y", "what"), 400, -1102),
+    ):
+        assert (status_code(error), numeric_code(error)) == (status, number)
 
 
 def test_a_bucket_empties_and_fills_and_cancels_go_on_where_orders_do_not():

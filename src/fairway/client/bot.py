@@ -20,8 +20,9 @@ from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.exchange.asked import Asked
-from fairway.exchange.mandate import NUMBER_BOUND, MandateTerms, cancel_digest, order_digest
+from fairway.exchange.mandate import NUMBER_BOUND, MandateTerms, cancel_digest, countdown_digest, order_digest
 from fairway.exchange.rules import Rules
+from fairway.exchange.sweeps import NEVER_MS
 
 __all__ = ["Bot", "BotFile", "now_ms"]
 
@@ -64,6 +65,7 @@ class Bot:
         self._rules = rules
         self._clock_ms = clock_ms
         self._newest = 0
+        self._nonce = 0
         self._web = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False, transport=transport)
 
     @classmethod
@@ -116,6 +118,25 @@ class Bot:
         answers: list[dict[str, Any]] = await self.ask("POST", "/v1/batchOrders", body=msgspec.json.encode(asked))
         return answers
 
+    async def amend(self, key: int, asked: Asked) -> dict[str, Any]:
+        """Place an order instead of the one under `key`, or leave both as they are; how the new one stands.
+
+        It keeps its place in the book where only its size falls. Once more: the same answer.
+        """
+        body, signature = msgspec.json.encode(asked), self._cancelling(key)["signature"]
+        amended: dict[str, Any] = await self.ask("PUT", "/v1/order", body=body, orderId=key, cancel=signature)
+        return amended
+
+    async def find(self, client_id: str) -> dict[str, Any] | None:
+        """How the order of this name stands; None where the service knows none."""
+        try:
+            found: dict[str, Any] = await self.ask("GET", "/v1/order", origClientOrderId=client_id)
+        except Rejected as refusal:
+            if refusal.code == "order.unknown":
+                return None
+            raise
+        return found
+
     async def cancel(self, key: int) -> dict[str, Any]:
         """Cancel the order under `key`; how it stood at its end."""
         ended: dict[str, Any] = await self.ask("DELETE", "/v1/order", orderId=key, **self._cancelling(key))
@@ -124,6 +145,20 @@ class Bot:
     async def cancel_all(self) -> None:
         """Cancel every live order of the mandate."""
         await self.ask("DELETE", "/v1/allOpenOrders", **self._cancelling())
+
+    async def count_down(self, after_ms: int) -> None:
+        """Have every order of the mandate cancelled `after_ms` from now, unless asked again before; 0: never."""
+        given, self._nonce = self.mandate, max(self._nonce + 1, self._clock_ms())
+        digest = countdown_digest(given.channel_id, given.key, self._nonce, after_ms or NEVER_MS)
+        signature = self._signer.sign(digest).hex()
+        await self.ask(
+            "POST",
+            "/v1/countdownCancelAll",
+            mandate=given.key,
+            countdownTime=after_ms,
+            nonce=self._nonce,
+            signature=signature,
+        )
 
     def _cancelling(self, *orders: int) -> dict[str, Any]:
         given = self.mandate
@@ -146,8 +181,12 @@ class Bot:
             answer = reply.json()
         except (httpx.HTTPError, ValueError) as error:
             raise Unavailable("bot.service", f"the service does not answer: {error!r}") from error
+        if reply.status_code == httpx.codes.OK:
+            return answer
+        try:
+            word, said, number = answer["data"]["code"], answer["msg"], answer["code"]
+        except (KeyError, TypeError):
+            raise Unavailable("bot.service", f"somebody else answers: {reply.status_code}") from None
         if reply.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise Unavailable(answer["data"]["code"], answer["msg"])
-        if reply.status_code != httpx.codes.OK:
-            raise Rejected(answer["data"]["code"], answer["msg"], number=answer["code"])
-        return answer
+            raise Unavailable(word, said, number=number)
+        raise Rejected(word, said, number=number)

@@ -41,6 +41,7 @@ class Asked(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     key of the mandate, `slot` its slot, `number` the order's number under it; `signature` is the sub-key's, in
     hexadecimal, of the order under the mandate (`mandate.order_digest`). `callback_ppm` makes a trailing stop, whose
     `stop_price` is where it begins; `round` is the newest round that the bot knows, where the order waits for a price.
+    With `close_position` it takes whatever is held when it fires; its `quantity` is the mandate's `max_lots`.
     """
 
     symbol: str
@@ -55,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     time_in_force: str = "GTD"
     leverage: int = 1
     reduce_only: bool = False
+    close_position: bool = False
     stop_price: str = "0"
     working_type: str = "MARK_PRICE"
     callback_ppm: int = 0
@@ -85,7 +87,8 @@ class Asked(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
             market=listing.market,
             inverse=contract.payoff is Payoff.INVERSE,
             buy=buy,
-            reduce_only=self.reduce_only,
+            reduce_only=self.reduce_only or self.close_position,
+            closes=self.close_position,
             kind=kind,
             lots=lots,
             limit_tick=limit,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fairway.exchange.change import Filled
-from fairway.exchange.effect import AnyEffect, Booked, Push
+from fairway.exchange.effect import AnyEffect, Booked, Print, Push
 from fairway.exchange.event import AnyEvent
 from fairway.exchange.ledger import HOUSE, user
 from fairway.exchange.terms import Receipt
@@ -19,8 +19,10 @@ INCOMES = 1_000
 
 
 class Trade(NamedTuple):
-    """One fill of an order; the receipt has the order's totals."""
+    """One fill of an order, and what its owner did; the receipt has the order's totals."""
 
+    market: int
+    buy: bool
     fill: Filled
     receipt: Receipt
 
@@ -49,11 +51,14 @@ class Trades:
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """`event` happened, or is replayed."""
         del event
+        printed = {effect.match_id: effect for effect in effects if isinstance(effect, Print)}
         for effect in effects:
             if isinstance(effect, Push) and effect.receipts:
                 fills = [change for change in effect.changes if isinstance(change, Filled)]
                 kept = self._kept.setdefault(effect.channel_id, deque(maxlen=KEPT))
-                kept.extend(Trade(*each) for each in zip(fills, effect.receipts, strict=True))
+                for fill, receipt in zip(fills, effect.receipts, strict=True):
+                    match = printed[fill.match_id]
+                    kept.append(Trade(match.market, match.taker_buys == fill.taker, fill, receipt))
             elif isinstance(effect, Booked):
                 self._book(effect)
 

@@ -9,9 +9,10 @@ Every request names the `channelId` that it is about.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
-from litestar import Request
+from litestar import Request, Response
 
 from fairway.crypto import keys
 from fairway.errors import FairwayError, InvalidMessage, Rejected
@@ -20,8 +21,10 @@ from fairway.exchange.mandate import Mandate
 from fairway.service.api.throttle import Left, Spends, Throttle
 from fairway.service.house import House
 
-__all__ = ["Caller", "admit"]
+__all__ = ["Asking", "Caller", "admit", "look"]
 
+T = TypeVar("T")
+Asking = Request[Any, Any, Any]
 RECV_WINDOW_MS, WIDEST_MS, AHEAD_MS = 5_000, 60_000, 1_000
 
 
@@ -39,14 +42,28 @@ class Caller(NamedTuple):
             raise Rejected("mandate.unknown", "this key has no such mandate", key=key)
         return self.mandates[key]
 
+    def answer(self, content: T) -> Response[T]:
+        """`content`, with what is left to ask."""
+        spends, left, full_in_s = self.left
+        headers = {
+            "X-RateLimit-Resource": spends.name.lower(),
+            "X-RateLimit-Limit": str(spends.value),
+            "X-RateLimit-Remaining": str(left),
+            "X-RateLimit-Reset": str(full_in_s),
+        }
+        return Response(content, headers=headers)
 
-async def admit(
-    house: House, throttle: Throttle, request: Request[Any, Any, Any], spends: Spends, weight: int = 1
-) -> Caller:
+
+async def look(house: House, caller: Caller, question: Callable[[Account], T]) -> T:
+    """What the caller's account says, as of what is durable."""
+    return await house.sequencer.ask(lambda: question(house.engine.venue.account(caller.channel_id)))
+
+
+async def admit(house: House, throttle: Throttle, request: Asking, spends: Spends, weight: int = 1) -> Caller:
     """Who asks, once everything about the request is in order.
 
     Errors: `InvalidMessage` (`request.headers`, `request.channel`, `request.signature`), `Rejected` (`request.time`,
-    `request.key`, `request.weight`).
+    `request.key`, `request.weight`, `request.banned`).
     """
     sub_key, signature, timestamp = _headers(request)
     now_ms, window_ms = house.clock.now_ms(), _window(request)
@@ -71,7 +88,7 @@ def _mandates(account: Account | None, sub_key: bytes) -> dict[int, Mandate]:
     return {key: mandate for key, mandate in known.items() if mandate.terms.sub_key == sub_key}
 
 
-def _headers(request: Request[Any, Any, Any]) -> tuple[bytes, bytes, int]:
+def _headers(request: Asking) -> tuple[bytes, bytes, int]:
     try:
         sub_key, signature = (bytes.fromhex(request.headers[name]) for name in ("x-api-key", "x-api-signature"))
         timestamp = int(request.headers["x-api-timestamp"])
@@ -81,14 +98,14 @@ def _headers(request: Request[Any, Any, Any]) -> tuple[bytes, bytes, int]:
     return sub_key, signature, timestamp
 
 
-def _window(request: Request[Any, Any, Any]) -> int:
+def _window(request: Asking) -> int:
     given = request.query_params.get("recvWindow", str(RECV_WINDOW_MS))
     if not (given.isascii() and given.isdigit() and len(given) < 9 and int(given) <= WIDEST_MS):
         raise InvalidMessage("request.window", "a receive window is at most a minute")
     return int(given)
 
 
-def _channel_id(request: Request[Any, Any, Any]) -> bytes:
+def _channel_id(request: Asking) -> bytes:
     try:
         return bytes.fromhex(request.query_params["channelId"])
     except (KeyError, ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairway.errors import FairwayError, InvalidMessage, Unavailable
+from fairway.errors import FairwayError, IllegalTransition, InvalidMessage, Unavailable
 
 __all__ = ["numeric_code", "status_code"]
 
@@ -11,7 +11,7 @@ NEW_ORDER_REJECTED, CANCEL_REJECTED, MARGIN, REDUCE_ONLY, NO_SUCH_ORDER = -2010,
 BAD_TIME, BAD_KEY, TOO_MANY_REQUESTS = -1021, -2015, -1003
 PRICE_BAND, SIZE, NOTIONAL, TOO_MANY_ORDERS = -4131, -4003, -4164, -2025
 BAD_TYPE, BAD_FORCE, BAD_COMBINATION, BAD_CALLBACK, CLIENT_ID = -1116, -1115, -1106, -4136, -4116
-POSITION_CAP = -2027
+POSITION_CAP, UNFILLED, WOULD_TAKE, SAME_MARGIN_TYPE, LEVERAGE, OUR_FAULT = -2027, -5021, -5022, -4046, -4028, -1000
 
 CODES = {
     "market.unknown": BAD_SYMBOL,
@@ -29,6 +29,10 @@ CODES = {
     "order.reserve": MARGIN,
     "order.reduce_only": REDUCE_ONLY,
     "order.unknown": NO_SUCH_ORDER,
+    "order.unfilled": UNFILLED,
+    "order.would_take": WOULD_TAKE,
+    "order.leverage": LEVERAGE,
+    "margin.type": SAME_MARGIN_TYPE,
     "order.kind": BAD_TYPE,
     "order.force": BAD_FORCE,
     "order.flag": BAD_COMBINATION,
@@ -42,30 +46,38 @@ CODES = {
     "channel.coverage": MARGIN,
     "channel.room": NEW_ORDER_REJECTED,
     "mandate.reserve": MARGIN,
+    "mandate.leverage": LEVERAGE,
     "mandate.unknown": BAD_KEY,
+    "mandate.owner": BAD_KEY,
     "request.key": BAD_KEY,
     "request.signature": BAD_SIGNATURE,
     "request.time": BAD_TIME,
     "request.weight": TOO_MANY_REQUESTS,
+    "request.banned": TOO_MANY_REQUESTS,
     "signature.invalid": BAD_SIGNATURE,
     "signature.length": BAD_SIGNATURE,
     "service.unknown": UNKNOWN_OUTCOME,
 }
 
+PATIENCE = {"request.weight": 429, "request.banned": 418}
+"""What is refused for its number only; clients know these by the status."""
 
-def numeric_code(error: FairwayError) -> int:
-    """The number for `error`'s word."""
+
+def numeric_code(error: FairwayError, *, cancels: bool = False) -> int:
+    """The number for `error`'s word; to a request that `cancels` an order that is not there has one of its own."""
     if error.code in CODES:
-        return CODES[error.code]
+        return CANCEL_REJECTED if cancels and error.code == "order.unknown" else CODES[error.code]
+    if isinstance(error, IllegalTransition):
+        return OUR_FAULT
     if isinstance(error, Unavailable):
         return OVERLOADED
     return BAD_PARAMETER if isinstance(error, InvalidMessage) else NEW_ORDER_REJECTED
 
 
 def status_code(error: FairwayError) -> int:
-    """The HTTP status: 503 when we cannot, 429 when we will not yet, 404 for what is not there, else 400."""
-    if isinstance(error, Unavailable):
-        return 503
-    if error.code == "request.weight":
-        return 429
+    """The HTTP status: 500 for our own fault, 503 when we cannot, 429 and 418 when we will not yet, 404, else 400."""
+    if isinstance(error, IllegalTransition | Unavailable):
+        return 500 if isinstance(error, IllegalTransition) else 503
+    if error.code in PATIENCE:
+        return PATIENCE[error.code]
     return 404 if error.code.endswith((".unknown", ".missing")) else 400

@@ -1,209 +1,199 @@
-"""What a bot asks with a sub-key: orders placed and cancelled under its mandates, and what became of them.
+"""What a bot does with a sub-key: orders placed, amended and cancelled under its mandates, now or after a time.
 
 A request is admitted by its own signature (`admission`). An order carries another, over its terms, which the owner's
-session checks and a contract would: nobody who carries requests, the service included, can make an order of them.
+session checks and a contract would: nobody who carries requests, the service included, can make an order of them. So
+does a cancel, and an amend is both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, post, put
 from litestar.params import Parameter
 
 from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.asked import Asked
-from fairway.exchange.event import Mandated, Withdrawn
+from fairway.exchange.event import CountdownSigned, Mandated, Withdrawn
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.terms import OrderTerms
-from fairway.service.api.admission import Caller, admit
+from fairway.exchange.sweeps import NEVER_MS
+from fairway.exchange.terms import Kind, OrderTerms
+from fairway.service.api.admission import Asking, Caller, admit, look
 from fairway.service.api.codes import numeric_code
-from fairway.service.api.private_shapes import (
-    AccountShape,
-    BalanceShape,
-    MandateShape,
-    OrderShape,
-    PositionShape,
-    TradeShape,
-)
+from fairway.service.api.private_shapes import Countdown, OrderShape
+from fairway.service.api.reports import ClientId, OrderId, key_of, order_of
 from fairway.service.api.throttle import Spends, Throttle
 from fairway.service.house import House
 
 __all__ = ["HANDLERS"]
 
-T = TypeVar("T")
 BATCH = 20
-Limit = Annotated[int, Parameter(ge=1, le=500)]
-Asking = Request[Any, Any, Any]
+Signature = Annotated[str, Parameter(pattern="^[0-9a-f]{128}$")]
+MandateKey = Annotated[int, Parameter(ge=0, lt=1 << 32)]
+CountdownTime = Annotated[int, Parameter(query="countdownTime", ge=0, le=1 << 53)]
+Nonce = Annotated[int, Parameter(ge=1, le=NEVER_MS)]
 
 
 @post("/v1/order", status_code=200)
-async def place(house: House, throttle: Throttle, request: Asking) -> Response[OrderShape]:
+async def place(house: House, throttle: Throttle, request: Asking, data: Asked) -> Response[OrderShape]:
     """Place one order; answered once it is durable. The same once more is answered as it was."""
     caller = await admit(house, throttle, request, Spends.ORDERS)
-    asked = _decoded(await request.body(), Asked)
-    return _with_limits(caller, await _place(house, caller, asked))
+    return caller.answer(await _place(house, caller, data))
 
 
 @post("/v1/batchOrders", status_code=200)
-async def place_many(house: House, throttle: Throttle, request: Asking) -> Response[list[Any]]:
+async def place_many(house: House, throttle: Throttle, request: Asking, data: list[Asked]) -> Response[list[Any]]:
     """Place orders, each by itself: an answer or a refusal for each, in their order."""
-    asked = _decoded(await request.body(), list[Asked])
-    if len(asked) > BATCH:
-        raise InvalidMessage("request.batch", f"at most {BATCH} orders at once", orders=len(asked))
-    caller = await admit(house, throttle, request, Spends.ORDERS, len(asked))
+    if len(data) > BATCH:
+        raise InvalidMessage("request.batch", f"at most {BATCH} orders at once", orders=len(data))
+    caller = await admit(house, throttle, request, Spends.ORDERS, len(data))
     answers: list[Any] = []
-    for each in asked:
+    for each in data:
         try:
             answers.append(await _place(house, caller, each))
         except FairwayError as error:
             answers.append({"code": numeric_code(error), "msg": error.message, "data": {"code": error.code}})
-    return _with_limits(caller, answers)
+    return caller.answer(answers)
+
+
+@put("/v1/order", status_code=200)
+async def amend(
+    house: House,
+    throttle: Throttle,
+    request: Asking,
+    data: Asked,
+    cancel: Signature,
+    order_id: OrderId = None,
+    client_id: ClientId = None,
+) -> Response[OrderShape]:
+    """Place an order instead of `orderId`, or of that called `origClientOrderId`; `cancel` signs that it goes.
+
+    Both or neither. The same once more is answered as it was. Where only the size falls it keeps its place.
+    """
+    caller = await admit(house, throttle, request, Spends.ORDERS)
+    terms = _terms(house, caller, data)
+    if not await look(house, caller, lambda account: _known(account, terms)):
+        key = await look(house, caller, lambda account: key_of(account, order_id, client_id))
+        await _submit(house, caller, data, terms, key, bytes.fromhex(cancel))
+    return caller.answer(await look(house, caller, lambda account: _standing(account, terms)))
 
 
 @delete("/v1/order", status_code=200)
 async def cancel(
-    house: House, throttle: Throttle, request: Asking, mandate: int, signature: str
+    house: House,
+    throttle: Throttle,
+    request: Asking,
+    mandate: MandateKey,
+    signature: Signature,
+    order_id: OrderId = None,
+    client_id: ClientId = None,
 ) -> Response[OrderShape]:
     """Cancel the order `orderId`, or that called `origClientOrderId`; `signature` is of `mandate.cancel_digest`."""
     caller = await admit(house, throttle, request, Spends.CANCELS)
-    key = await _look(house, caller, lambda account: _key_of(account, request))
+    key = await look(house, caller, lambda account: key_of(account, order_id, client_id))
     await _withdraw(house, caller, mandate, [key], signature)
-    return _with_limits(caller, await _look(house, caller, lambda account: _order(account, key)))
+    return caller.answer(await look(house, caller, lambda account: order_of(account, key)))
 
 
 @delete("/v1/batchOrders", status_code=200)
 async def cancel_many(
-    house: House, throttle: Throttle, request: Asking, mandate: int, signature: str
+    house: House,
+    throttle: Throttle,
+    request: Asking,
+    mandate: MandateKey,
+    signature: Signature,
+    orders: Annotated[str, Parameter(query="orderIdList", pattern="^[0-9]{1,10}(,[0-9]{1,10}){0,19}$")],
 ) -> Response[list[OrderShape]]:
     """Cancel the orders of `orderIdList` (numbers with commas between), all or none."""
     caller = await admit(house, throttle, request, Spends.CANCELS)
-    try:
-        keys = [int(each) for each in request.query_params["orderIdList"].split(",")][: BATCH + 1]
-    except (KeyError, ValueError):
-        raise InvalidMessage("request.orders", "a list of orders has numbers, with commas between") from None
+    keys = [int(each) for each in orders.split(",")]
     await _withdraw(house, caller, mandate, keys, signature)
-    return _with_limits(caller, await _look(house, caller, lambda account: [_order(account, key) for key in keys]))
+    return caller.answer(await look(house, caller, lambda account: [order_of(account, key) for key in keys]))
 
 
 @delete("/v1/allOpenOrders", status_code=200)
 async def cancel_all(
-    house: House, throttle: Throttle, request: Asking, mandate: int, signature: str
+    house: House, throttle: Throttle, request: Asking, mandate: MandateKey, signature: Signature
 ) -> Response[dict[str, Any]]:
     """Cancel every live order of the mandate."""
     caller = await admit(house, throttle, request, Spends.CANCELS)
     await _withdraw(house, caller, mandate, [], signature)
-    return _with_limits(caller, {"code": 200, "msg": "every order of the mandate is gone"})
+    return caller.answer({"code": 200, "msg": "every order of the mandate is gone"})
 
 
-@get("/v1/order")
-async def order(house: House, throttle: Throttle, request: Asking) -> Response[OrderShape]:
-    """One order, live or lately ended."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT)
-    return _with_limits(caller, await _look(house, caller, lambda account: _order(account, _key_of(account, request))))
+@post("/v1/countdownCancelAll", status_code=200)
+async def count_down(
+    house: House,
+    throttle: Throttle,
+    request: Asking,
+    mandate: MandateKey,
+    countdown_ms: CountdownTime,
+    nonce: Nonce,
+    signature: Signature,
+) -> Response[Countdown]:
+    """Cancel every live order of the mandate in `countdownTime` milliseconds, unless this is asked again; 0: never.
+
+    `signature` is of `mandate.countdown_digest`, with 2⁶³ − 1 for never; `nonce` is above the one before.
+    """
+    caller = await admit(house, throttle, request, Spends.CANCELS)
+    given = caller.mandate(mandate)
+    after_ms = countdown_ms or NEVER_MS
+    await house.sequencer.submit(
+        CountdownSigned(
+            at_ms=0,
+            channel_id=caller.channel_id,
+            mandate=mandate,
+            nonce=nonce,
+            after_ms=after_ms,
+            signature=bytes.fromhex(signature),
+        )
+    )
+    symbol = house.engine.venue.rules.listing(given.terms.market).instrument.symbol
+    return caller.answer(Countdown(symbol, mandate, countdown_ms))
 
 
-@get("/v1/openOrders")
-async def open_orders(house: House, throttle: Throttle, request: Asking) -> Response[list[OrderShape]]:
-    """The live orders, of one `symbol` or of all."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT, 3)
-    return _with_limits(caller, await _look(house, caller, lambda account: _live(account, request)))
-
-
-@get("/v1/allOrders")
-async def all_orders(
-    house: House, throttle: Throttle, request: Asking, limit: Limit = 500
-) -> Response[list[OrderShape]]:
-    """The orders that ended last, and the live ones."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT, 5)
-
-    def look(account: Account) -> list[OrderShape]:
-        ended = [OrderShape.of(account, each.order, each.status) for each in account.past.all()]
-        return _of_symbol(ended, request) + _live(account, request)
-
-    return _with_limits(caller, (await _look(house, caller, look))[-limit:])
-
-
-@get("/v1/userTrades")
-async def user_trades(
-    house: House, throttle: Throttle, request: Asking, limit: Limit = 500
-) -> Response[list[TradeShape]]:
-    """The newest fills, oldest first."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT, 5)
-    trades = await _look(house, caller, lambda _: house.trades.of(caller.channel_id))
-    return _with_limits(caller, [TradeShape.of(trade) for trade in trades[-limit:]])
-
-
-@get("/v1/positionRisk")
-async def position_risk(house: House, throttle: Throttle, request: Asking) -> Response[list[PositionShape]]:
-    """What is held, at the newest marks."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT, 5)
-    return _with_limits(caller, await _look(house, caller, _positions))
-
-
-@get("/v1/balance")
-async def balance(house: House, throttle: Throttle, request: Asking) -> Response[list[BalanceShape]]:
-    """What the channel has."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT)
-    return _with_limits(caller, await _look(house, caller, lambda account: [BalanceShape.of(account)]))
-
-
-@get("/v1/account")
-async def account(house: House, throttle: Throttle, request: Asking) -> Response[AccountShape]:
-    """What the channel has, what it holds, and the mandates of the asking key."""
-    caller = await admit(house, throttle, request, Spends.WEIGHT, 5)
-
-    def look(account: Account) -> AccountShape:
-        mandates = [
-            MandateShape.of(account, account.mandates[key]) for key in caller.mandates if key in account.mandates
-        ]
-        return AccountShape([BalanceShape.of(account)], _positions(account), mandates)
-
-    return _with_limits(caller, await _look(house, caller, look))
-
-
-HANDLERS = [
-    place,
-    place_many,
-    cancel,
-    cancel_many,
-    cancel_all,
-    order,
-    open_orders,
-    all_orders,
-    user_trades,
-    position_risk,
-    balance,
-    account,
-]
+HANDLERS = [place, place_many, amend, cancel, cancel_many, cancel_all, count_down]
 
 
 async def _place(house: House, caller: Caller, asked: Asked) -> OrderShape:
     """Place an order, unless this very order was placed before."""
-    given = caller.mandate(asked.mandate)
-    if asked.slot != given.terms.slot:
-        raise Rejected("mandate.key", "the mandate has another slot", slot=given.terms.slot)
-    terms, signature = asked.terms(house.engine.venue.rules, caller.channel_id), _unhexed(asked.signature)
-    known = await _look(house, caller, lambda account: _known(account, terms))
-    if known is None:
-        wish = Mandated(at_ms=0, channel_id=caller.channel_id, mandate=asked.mandate, order=terms, signature=signature)
-        await house.sequencer.submit(wish)
-    return await _look(house, caller, lambda account: _order(account, terms.key))
+    terms = _terms(house, caller, asked)
+    if not await look(house, caller, lambda account: _known(account, terms)):
+        await _submit(house, caller, asked, terms)
+    return await look(house, caller, lambda account: _standing(account, terms))
+
+
+def _terms(house: House, caller: Caller, asked: Asked) -> OrderTerms:
+    """What the asker signed, under one of his mandates; else `Rejected`."""
+    slot = caller.mandate(asked.mandate).terms.slot
+    if asked.slot != slot:
+        raise Rejected("mandate.key", "the mandate has another slot", slot=slot)
+    return asked.terms(house.engine.venue.rules, caller.channel_id)
+
+
+async def _submit(
+    house: House, caller: Caller, asked: Asked, terms: OrderTerms, instead_of: int = 0, cancel: bytes = b""
+) -> None:
+    await house.sequencer.submit(
+        Mandated(
+            at_ms=0,
+            channel_id=caller.channel_id,
+            mandate=asked.mandate,
+            order=terms,
+            signature=_unhexed(asked.signature),
+            instead_of=instead_of,
+            cancel=cancel,
+        )
+    )
 
 
 async def _withdraw(house: House, caller: Caller, mandate: int, keys: list[int], signature: str) -> None:
     caller.mandate(mandate)
+    words = bytes.fromhex(signature)
     await house.sequencer.submit(
-        Withdrawn(at_ms=0, channel_id=caller.channel_id, mandate=mandate, keys=keys, signature=_unhexed(signature))
+        Withdrawn(at_ms=0, channel_id=caller.channel_id, mandate=mandate, keys=keys, signature=words)
     )
-
-
-async def _look(house: House, caller: Caller, question: Callable[[Account], T]) -> T:
-    """What the caller's account says, as of what is durable."""
-    return await house.sequencer.ask(lambda: question(house.engine.venue.account(caller.channel_id)))
 
 
 def _known(account: Account, terms: OrderTerms) -> LiveOrder | None:
@@ -213,43 +203,15 @@ def _known(account: Account, terms: OrderTerms) -> LiveOrder | None:
     return found if found is not None and found.terms == terms else None
 
 
-def _order(account: Account, key: int) -> OrderShape:
-    live, ended = account.orders.get(key), account.past.ended(key)
-    if live is not None:
-        return OrderShape.of(account, live)
-    if ended is None:
-        raise Rejected("order.unknown", "there is no such order", key=key)
-    return OrderShape.of(account, ended.order, ended.status)
-
-
-def _key_of(account: Account, request: Asking) -> int:
-    name, number = request.query_params.get("origClientOrderId"), request.query_params.get("orderId", "")
-    key = account.past.key_of(name) if name else None
-    if key is None and not name and number.isascii() and number.isdigit() and len(number) < 11:
-        key = int(number)
-    if key is None:
-        raise Rejected("order.unknown", "there is no such order")
-    return key
-
-
-def _live(account: Account, request: Asking) -> list[OrderShape]:
-    return _of_symbol([OrderShape.of(account, order) for order in account.orders.values()], request)
-
-
-def _of_symbol(orders: list[OrderShape], request: Asking) -> list[OrderShape]:
-    symbol = request.query_params.get("symbol")
-    return [order for order in orders if symbol in {None, order.symbol}]
-
-
-def _positions(account: Account) -> list[PositionShape]:
-    return [PositionShape.of(account, market, held.position) for market, held in account.positions.items()]
-
-
-def _decoded(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidMessage("request.body", f"this cannot be read: {error}") from None
+def _standing(account: Account, terms: OrderTerms) -> OrderShape:
+    """How an order stands that was placed; `Rejected` where it left at once for what its time in force says."""
+    ended = account.past.ended(terms.key)
+    if ended is not None and not ended.order.lots and not terms.waits:
+        if ended.reason == "would_take":
+            raise Rejected("order.would_take", "the order would have taken, and is post-only", key=terms.key)
+        if ended.reason == "unfilled" and terms.kind == Kind.FOK:
+            raise Rejected("order.unfilled", "the order would not have been filled whole", key=terms.key)
+    return order_of(account, terms.key)
 
 
 def _unhexed(text: str) -> bytes:
@@ -257,14 +219,3 @@ def _unhexed(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         raise InvalidMessage("request.signature", "a signature is written in hexadecimal") from None
-
-
-def _with_limits(caller: Caller, content: T) -> Response[T]:
-    spends, left, full_in_s = caller.left
-    headers = {
-        "X-RateLimit-Resource": spends.name.lower(),
-        "X-RateLimit-Limit": str(spends.value),
-        "X-RateLimit-Remaining": str(left),
-        "X-RateLimit-Reset": str(full_in_s),
-    }
-    return Response(content, headers=headers)

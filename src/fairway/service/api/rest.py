@@ -17,14 +17,14 @@ from litestar.params import Parameter
 
 from fairway import __version__
 from fairway.channel.machine import newest_b
-from fairway.errors import FairwayError, InvalidMessage, Rejected
+from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
 from fairway.exchange.event import Priced, Switched
 from fairway.exchange.ledger import BOND, FEES, INSURANCE
 from fairway.exchange.listing import Listing
 from fairway.exchange.order_types import TABLE
 from fairway.exchange.shown import Shown
-from fairway.service.api import private
-from fairway.service.api.codes import BAD_PARAMETER, numeric_code, status_code
+from fairway.service.api import owners, private, reports
+from fairway.service.api.codes import BAD_PARAMETER, OUR_FAULT, numeric_code, status_code
 from fairway.service.api.markets import HANDLERS
 from fairway.service.api.shapes import (
     ChannelState,
@@ -62,10 +62,13 @@ def rest(house: House) -> Litestar:
             exchange_info,
             *HANDLERS,
             *private.HANDLERS,
+            *reports.HANDLERS,
+            *owners.HANDLERS,
             insurance,
             pool,
             channel_state,
             settlement_proof,
+            liabilities_proof,
             oracle_round,
             operator_switch,
             status,
@@ -74,7 +77,7 @@ def rest(house: House) -> Litestar:
             "house": Provide(lambda: house, sync_to_thread=False),
             "throttle": Provide(lambda: throttle, sync_to_thread=False),
         },
-        exception_handlers={FairwayError: _refused, HTTPException: _bad_request},
+        exception_handlers={FairwayError: _refused, HTTPException: _bad_request, Exception: _fault},
         openapi_config=OpenAPIConfig(title="Fairway", version=__version__, path="/v1/schema"),
         request_max_body_size=MAX_BODY,
         logging_config=None,
@@ -160,8 +163,21 @@ async def channel_state(house: House, channel_id: ChannelId) -> ChannelState:
 @get("/v1/proofs/settlement")
 async def settlement_proof(house: House, txid: Txid) -> Settled:
     """The public record of a settlement."""
-    record = house.proofs.get(bytes.fromhex(txid))
-    return Settled(txid, record.number, record.is_proved, record.is_ranged, record.tx.encode().hex())
+    return _settled(house, bytes.fromhex(txid))
+
+
+def _settled(house: House, txid: bytes) -> Settled:
+    record = house.proofs.get(txid)
+    return Settled(txid.hex(), record.number, record.is_proved, record.is_ranged, record.tx.encode().hex())
+
+
+@get("/v1/proofs/liabilities")
+async def liabilities_proof(house: House) -> Settled:
+    """The public record that showed the pool last: what it owes its lenders is what it is worth, and not below zero."""
+    shown = await house.sequencer.ask(lambda: house.engine.venue.shown)
+    if shown is None:
+        raise Rejected("pool.unknown", "no epoch has shown the pool yet")
+    return _settled(house, shown.txid)
 
 
 @post("/v1/oracle/round", status_code=200)
@@ -256,15 +272,22 @@ def _market(house: House, listing: Listing) -> Market:
     )
 
 
-def _refused(_request: Request[Any, Any, Any], error: FairwayError) -> Response[dict[str, Any]]:
-    refusal = _refusal(status_code(error), numeric_code(error), error.message, error.code)
-    if "retry_after_s" in error.facts:
-        refusal.headers["Retry-After"] = str(error.facts["retry_after_s"])
+def _refused(request: Request[Any, Any, Any], error: FairwayError) -> Response[dict[str, Any]]:
+    number = numeric_code(error, cancels=request.method == "DELETE")
+    refusal = _refusal(status_code(error), number, error.message, error.code)
+    after_s = error.facts.get("retry_after_s", 1 if isinstance(error, Unavailable) else None)
+    if after_s is not None:
+        refusal.headers["Retry-After"] = str(after_s)
     return refusal
 
 
 def _bad_request(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     return _refusal(error.status_code, BAD_PARAMETER, error.detail, "rest.request")
+
+
+def _fault(_request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """Nobody knows what was done: never told as a refusal."""
+    return _refusal(500, OUR_FAULT, f"our own fault, please report it: {type(error).__name__}", "service.fault")
 
 
 def _refusal(status: int, code: int, message: str, word: str) -> Response[dict[str, Any]]:

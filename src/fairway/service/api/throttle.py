@@ -1,6 +1,7 @@
 """How much one sub-key may ask: weight of requests, and orders, each a bucket that fills up again by itself.
 
-Cancels have a bucket of their own, larger than that of orders: who may place may always take back.
+Cancels have a bucket of their own, larger than that of orders: who may place may always take back. Who asks on and on
+though nothing is left is not heard for a while, but for his cancels.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ __all__ = ["Left", "Spends", "Throttle"]
 KEYS = 10_000
 """How many keys are remembered; the one that was silent the longest is forgotten, and begins full."""
 MINUTE_MS = 60_000
+BANNED_MS = 2 * MINUTE_MS
+"""How long a key is not heard that was refused more often than `Spends.REFUSALS` allow."""
 
 
 class Spends(Enum):
@@ -24,6 +27,7 @@ class Spends(Enum):
     WEIGHT = 2_400
     ORDERS = 3_000
     CANCELS = 6_000
+    REFUSALS = 600
 
 
 class Left(NamedTuple):
@@ -37,13 +41,36 @@ class Left(NamedTuple):
 class Throttle:
     """The buckets of every key. Levels are in thousandths of a request times milliseconds: exact, no float."""
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_banned", "_levels")
 
     def __init__(self) -> None:
         self._levels: OrderedDict[tuple[bytes, Spends], tuple[int, int]] = OrderedDict()
+        self._banned: OrderedDict[bytes, int] = OrderedDict()
 
     def spend(self, key: bytes, spends: Spends, weight: int, now_ms: int) -> Left:
-        """Take `weight` out; `Rejected` (`request.weight`, with `retry_after_s`) where there is not so much."""
+        """Take `weight` out; `Rejected` (`request.weight`, with `retry_after_s`) where there is not so much.
+
+        `request.banned` instead, for a while, where that was said too often; never to who cancels.
+        """
+        until_ms = self._banned.get(key, now_ms)
+        if spends is not Spends.CANCELS and now_ms < until_ms:
+            after_s = -((now_ms - until_ms) // 1_000)
+            raise Rejected("request.banned", "this key did not slow down; only its cancels", retry_after_s=after_s)
+        try:
+            return self._take(key, spends, weight, now_ms)
+        except Rejected:
+            self._count(key, now_ms)
+            raise
+
+    def _count(self, key: bytes, now_ms: int) -> None:
+        try:
+            self._take(key, Spends.REFUSALS, 1, now_ms)
+        except Rejected:
+            self._banned[key] = now_ms + BANNED_MS
+            if len(self._banned) > KEYS:
+                self._banned.popitem(last=False)
+
+    def _take(self, key: bytes, spends: Spends, weight: int, now_ms: int) -> Left:
         full = spends.value * MINUTE_MS
         level, since_ms = self._levels.pop((key, spends), (full, now_ms))
         level = min(full, level + max(0, now_ms - since_ms) * spends.value)
