@@ -81,4 +81,4 @@ def parse_ton(text: str) -> Nano:
     whole, dot, part = text.partition(".")
     if not whole.isascii() or not whole.isdigit() or (dot and not (part.isascii() and part.isdigit())) or len(part) > 9:
         raise Rejected("units.ton", "a TON amount is digits with at most nine decimals", text=text[:40])
-    return check_nano(int(whole) * TON + int(part.ljust(9, "0") or "0"))
+    return check_nano(int(whole) * TON + int(part.ljust(9, "0")))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway.channel.codec import (
+    Adopt,
     Agreed,
     Challenge,
     Close,
@@ -16,6 +17,7 @@ from fairway.channel.codec import (
     Init,
     OpenChallenge,
     OpenSettle,
+    Recall,
     Settle,
     Signed,
     Start,
@@ -78,6 +80,14 @@ MESSAGES = [
         Bits().uint(32, 0x9584FB43).uint(1, 0).uint(32, 0x14588AAB).uint(128, 7).uint(1, 0),
         (PROOF,),
     ),
+    (
+        Agreed(ONE, TWO, Close(7, 0, 10, 5, 4)),
+        Bits().uint(32, 0xD2B1EEEB).uint(32, 0x8243E9A3).uint(128, 7).coins(0).coins(10).uint(64, 5).uint(64, 4),
+        SIGNATURES,
+    ),
+    (Adopt(HALF_A, HALF_B, PROOF), Bits().uint(32, 0xAFA4D7C5), (*PAIR, PROOF)),
+    (Recall(HALF_A, HALF_B), Bits().uint(32, 0xCF2EEF00), PAIR),
+    (Closed(7, 300), Bits().uint(32, 0xDDDC88BA).uint(128, 7).coins(300), ()),
     (TopUp(True), Bits().uint(32, 0x593E3893).uint(1, 1), ()),
     (Finish(), Bits().uint(32, 0x25432A91), ()),
     (Closed(7), Bits().uint(32, 0xDDDC88BA).uint(128, 7), ()),
@@ -99,8 +109,9 @@ def test_a_message_has_one_form(message, bits, refs):
     heavier = Builder().store_cell(body).store_ref(PROOF).end_cell()
     shorter = Builder().store_bits(body.bits[:-1]).end_cell()
     for wrong in (longer, heavier, shorter):
-        with pytest.raises(InvalidMessage):
+        with pytest.raises(InvalidMessage) as caught:
             decode(wrong)
+        assert caught.value.code == "channel.message"
 
 
 @pytest.mark.parametrize("body", [b"", b"\0\0\0\1", b"\xff" * 40])

@@ -115,7 +115,7 @@ class Half(Struct, frozen=True, gc=False):
 
     @staticmethod
     def from_cell(cell: Cell) -> Half:
-        """The half that is exactly `cell`; else `InvalidMessage` with `channel.half`."""
+        """The half that is exactly `cell`; else `InvalidMessage` (`channel.half`; `cells.trailing` if more follows)."""
         try:
             half = _load_half(cell.begin_parse())
         except InvalidMessage:
