@@ -76,7 +76,7 @@ def resting(world):
         ({"inverse": True}, "order.contract"),
         ({"unit": 1 << 63}, "order.contract"),
         ({"fee_ppm": 1 << 60}, "order.fee"),
-        ({"leverage": 0}, "order.leverage"),
+        ({"leverage": 0}, "order.reserve"),
         ({"leverage": 1 << 62}, "order.leverage"),
         ({"expires_ms": 1}, "order.expired"),
         ({"expires_ms": -1}, "order.expired"),

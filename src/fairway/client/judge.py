@@ -20,6 +20,7 @@ from fairway.exchange.change import (
     Forced,
     Mandated,
     Margined,
+    Marked,
     Revoked,
     Swept,
     Triggered,
@@ -34,7 +35,7 @@ from fairway.exchange.terms import Kind, MarginMove, OracleRound, OrderTerms, Re
 from fairway.exchange.wire import Propose, Welcome
 from fairway.market.instrument import price_bounds
 from fairway.market.trigger import Trailing
-from fairway.risk.liquidation import bankruptcy_price, partial_lots
+from fairway.risk.liquidation import partial_lots
 
 __all__ = ["Judge"]
 
@@ -102,6 +103,9 @@ class Judge:
             case Forced():
                 self._forced(change)
                 return
+            case Marked():
+                self._marked(change)
+                return
             case Swept():
                 self._sweep(change)
             case Decremented():
@@ -141,8 +145,8 @@ class Judge:
             proposed.mandates,
         ):
             raise _lie("judge.orders", "orders were accepted that were not proposed", seqno=change.seqno)
-        held = self._account.positions
-        if not all(market in held and held[market].terms.since_ms <= change.at_ms for market in change.renewed):
+        standing = [self._account.since(market) for market in change.renewed]
+        if not all(since is not None and since <= change.at_ms for since in standing):
             raise _lie("judge.renewed", "a position was renewed that is not held, or into its past", seqno=change.seqno)
         self._fresh.update(terms.key for terms in change.orders)
 
@@ -197,10 +201,10 @@ class Judge:
     def _margined(self, change: Margined) -> None:
         """The move is the next of those in the half that is cited, and what it takes out is settled."""
         wanted = self._moves.pop(0) if self._moves and self._accepting is None else None
-        held = self._account.positions.get(change.market)
-        if held is None or wanted is None or wanted != MarginMove(change.market, change.margin, change.since_ms):
+        if wanted is None or wanted != MarginMove(change.market, change.margin, change.since_ms):
             raise _lie("judge.margin", "a margin was moved otherwise than its owner signed", market=change.market)
-        self._check_link(change.txid, closing=change.margin < held.position.margin)
+        held = self._account.positions.get(change.market)
+        self._check_link(change.txid, closing=held is not None and change.margin < held.position.margin)
 
     def _triggered(self, change: Triggered) -> None:
         terms = self._order(change.key).terms
@@ -299,13 +303,22 @@ class Judge:
         self._account.apply(change)
         self._check_link(change.txid, closing=True)
 
+    def _marked(self, change: Marked) -> None:
+        """What is paid into the pot is what was won by a signed round, at its mark."""
+        newest = self._round(change.market, change.round)
+        if change.price != newest.mark:
+            raise _lie("judge.marked", "a position was marked at another price than the mark", price=change.price)
+        self._account.apply(change)
+        self._check_link(change.txid, closing=True)
+
     def _check_step(self, change: Forced) -> None:
         """A liquidation has its reason, and closes no more lots than leave the rest enough."""
         market, account = change.market, self._account
         if not account.is_distressed(market):
             raise _lie("judge.liquidation", "the signed round does not justify a liquidation", market=market)
-        newest, position = account.rounds[market], account.positions[market].position
-        if account.rules.is_stale(newest, change.at_ms):
+        newest, position = account.rounds[market], account.standing(market)
+        rests_on = [each for _, _, each in account.shared()] if account.is_cross(market) else [newest]
+        if any(account.rules.is_stale(each, change.at_ms) for each in rests_on):
             raise _lie("judge.stale", "a liquidation stands on a round that was too old", round=newest.round)
         most = partial_lots(account.rules.listing(market).contract, position, newest.mark, newest.funding)
         if change.lots > most:
@@ -316,10 +329,7 @@ class Judge:
 
         A step leaves the rest more margin for each lot, and rounding may take a tick from it again.
         """
-        market = change.market
-        contract = self._account.rules.listing(market).contract
-        held, newest = self._account.positions[market], self._account.rounds[market]
-        return bankruptcy_price(contract, held.position, newest.funding)
+        return self._account.bankruptcy_at(change.market)
 
     def _check_taker(self, order: LiveOrder) -> None:
         """An order takes only when it arrives: in the push that accepts or triggers it."""

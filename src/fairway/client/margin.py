@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.margin_move import margin_at
-from fairway.exchange.terms import MarginMove
+from fairway.exchange.terms import CROSS, MarginMove
 
 __all__ = ["Margin"]
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """`change` nano more on the position in `market` (or, negative, less); or what `leverage` asks for at the mark."""
+    """`change` nano more on the position in `market` (or, negative, less); or what `leverage` asks for at the mark.
+
+    Under `CROSS` it is the pot whose margin changes; there is none before the first.
+    """
 
     market: int
     change: int = 0
@@ -22,8 +25,11 @@ class Margin:
 
     def move(self, account: Account) -> MarginMove:
         """The move to sign now. Errors: `Rejected` (`margin.position`, `risk.leverage`, `risk.notional`)."""
+        if self.market == CROSS:
+            in_pot = account.pot.margin if account.pot is not None else 0
+            return MarginMove(CROSS, in_pot + self.change, account.since_now(CROSS))
         held, newest = account.positions.get(self.market), account.rounds.get(self.market)
-        if held is None or newest is None:
+        if held is None or held.terms is None or newest is None:
             raise Rejected("margin.position", "there is no position in this market", market=self.market)
         margin = held.position.margin + self.change
         if self.leverage:

@@ -7,7 +7,7 @@ every half the service signs. Money here is the channel's own view:
     available = balance − posted − reserved − spared − fine    (what a new order may reserve)
 
 `earned` is what B's half must say it has sent, `due` what A's half must say; both only grow. `posted` is the margin of
-positions, `reserved` the rest of the reserves of live orders,
+positions and of the pot, `reserved` the rest of the reserves of live orders,
 `spared` what is left to mandates. A change that breaks the account's own arithmetic raises
 `IllegalTransition` in the engine's hands and is evidence in the user's.
 """
@@ -34,33 +34,40 @@ from fairway.exchange.change import (
     Forced,
     Mandated,
     Margined,
+    Marked,
     Revoked,
     Swept,
     Triggered,
 )
-from fairway.exchange.conditions import chain_conditional, market_conditional, order_conditional
+from fairway.exchange.conditions import chain_conditional, cross_conditional, market_conditional, order_conditional
 from fairway.exchange.links import Links
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate_conditional, number_of, slot_of
 from fairway.exchange.margin_move import moved, touch_tick
 from fairway.exchange.past import Past
+from fairway.exchange.sharing import close_shared, moved_pot, paid, shared_terms, spent, with_shared
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import MarginMove, MarketTerms, OracleRound, OrderTerms
-from fairway.risk.contract import fee, fill_cost
+from fairway.exchange.terms import CROSS, CrossTerms, MarginMove, MarketTerms, OracleRound, OrderTerms
+from fairway.risk.contract import Contract, fee, fill_cost
 from fairway.risk.liquidation import bankruptcy_price, liquidation_fee
-from fairway.risk.margin import is_liquidatable
+from fairway.risk.margin import health, is_liquidatable, unrealised
 from fairway.risk.position import Closure, Position, closed, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import NANO_BOUND, TICK_BOUND, share_down
+from fairway.units import NANO_BOUND, TICK_BOUND, Nano, share_down
 
 __all__ = ["Account", "Held", "Outcome"]
 
 
 class Held(Struct, frozen=True, gc=False):
-    """A position and the terms that carry it in both halves."""
+    """A position and the terms that carry it in both halves; none of its own where the pot carries it."""
 
     position: Position
-    terms: MarketTerms
+    terms: MarketTerms | None
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether it shares the pot's margin."""
+        return self.terms is None
 
 
 class Outcome(NamedTuple):
@@ -99,6 +106,7 @@ class Account:
     links: Links = field(default_factory=Links)
     past: Past = field(default_factory=Past)
     mandates: dict[int, Mandate] = field(default_factory=dict)
+    pot: CrossTerms | None = None
     a_conditionals: Conditionals = field(default_factory=Conditionals)
     b_conditionals: Conditionals = field(default_factory=Conditionals)
 
@@ -130,6 +138,20 @@ class Account:
         held = self.positions.get(market)
         return held.position.s * held.position.lots if held is not None else 0
 
+    @property
+    def owed(self) -> int:
+        """The most that side B may come to owe on what is open."""
+        cap = self.rules.cap
+        if self.pot is None:
+            return cap(self.posted + self.reserved)
+        return cap(self.posted - self.pot.margin + self.reserved) + self.pot.cap
+
+    def owed_more(self, move: MarginMove) -> int:
+        """What side B may come to owe beyond that once a margin has moved."""
+        if move.market == CROSS:
+            return self._moved_pot(move).cap - (self.pot.cap if self.pot is not None else 0)
+        return self.rules.cap(move.margin - self.positions[move.market].position.margin)
+
     def expected(self) -> Expected:
         """What A's half must say when it cites B's half of this moment."""
         return Expected(self.due, self.a_conditionals)
@@ -152,16 +174,22 @@ class Account:
 
         A mandate needs its market as an order does.
         """
-        fresh = self.new_markets(orders)
-        for move in moves:
-            terms = self._moved(move).terms
-            fresh.append((MARKET_KEYS + terms.market, market_conditional(terms, self.rules.codes.market)[0]))
-        return fresh
+        return self.new_markets(orders) + [(MARKET_KEYS + move.market, self._moved_promise(move)) for move in moves]
+
+    def _moved_promise(self, move: MarginMove) -> Conditional:
+        if move.market == CROSS:
+            return cross_conditional(self._moved_pot(move), self.rules.codes.cross)[0]
+        terms = self._moved(move).terms
+        assert terms is not None
+        return market_conditional(terms, self.rules.codes.market)[0]
 
     def new_markets(self, orders: Iterable[OrderTerms | MandateTerms]) -> list[tuple[int, Conditional]]:
-        """What A's half gains beside `orders`: the conditionals of markets in which he has none yet."""
+        """What A's half gains beside `orders`: the conditionals of markets in which he has none yet.
+
+        Cross orders need the pot's, which is there before them.
+        """
         known = self.a_conditionals
-        fresh = {terms.market for terms in orders if MARKET_KEYS + terms.market not in known}
+        fresh = {terms.market for terms in orders if terms.leverage and MARKET_KEYS + terms.market not in known}
         code = self.rules.codes.market
         return [
             (MARKET_KEYS + market, market_conditional(self.rules.flat(self.channel_id, market), code)[0])
@@ -173,20 +201,91 @@ class Account:
         most = self.closing_lots(terms.market, 1 if terms.buy else -1, lots)
         return 0 if terms.strict and most < lots else most
 
+    def is_cross(self, market: int) -> bool:
+        """Whether a cross position is held in `market`."""
+        held = self.positions.get(market)
+        return held is not None and held.is_cross
+
+    def shared(self) -> list[tuple[Contract, Position, OracleRound]]:
+        """The cross positions, each with its contract and the newest round of its market."""
+        return [
+            (self.rules.listing(market).contract, held.position, self.rounds[market])
+            for market, held in self.positions.items()
+            if held.is_cross
+        ]
+
+    def standing(self, market: int) -> Position:
+        """What is held in `market`, with the margin that stands for it before it is in distress.
+
+        Of a cross position that is what the pot and all others of it leave beside their maintenance, which may be less
+        than nothing: so one position is in distress where all are together.
+        """
+        held = self.positions[market]
+        if not held.is_cross:
+            return held.position
+        others = [health(contract, at, r.mark, r.funding) for contract, at, r in self._beside(market)]
+        return self._lent(held.position, sum(each.equity - each.maintenance for each in others))
+
     def is_distressed(self, market: int) -> bool:
         """Whether the position in `market` is below its maintenance margin at the newest round."""
         held, newest = self.positions.get(market), self.rounds.get(market)
         if held is None or newest is None:
             return False
-        return is_liquidatable(self.rules.listing(market).contract, held.position, newest.mark, newest.funding)
+        position = held.position if held.terms is not None else self.standing(market)
+        return is_liquidatable(self.rules.listing(market).contract, position, newest.mark, newest.funding)
+
+    def bankruptcy_at(self, market: int) -> int | None:
+        """The worst price at which what is held may be closed; None where no price costs more than its margin.
+
+        Of a cross position: more than is left of the pot once all others of it are closed at their marks.
+        """
+        held = self.positions[market]
+        position = held.position
+        if held.is_cross:
+            won = sum(unrealised(contract, at, r.mark, r.funding) for contract, at, r in self._beside(market))
+            position = self._lent(position, won)
+        return bankruptcy_price(self.rules.listing(market).contract, position, self.rounds[market].funding)
 
     def bankrupt_at(self, market: int) -> int:
-        """The worst price at which what is held may be closed; no bound where no price costs more than the margin."""
-        position, contract = self.positions[market].position, self.rules.listing(market).contract
-        bound = bankruptcy_price(contract, position, self.rounds[market].funding)
+        """The same, where there is no bound the last price that there is."""
+        bound = self.bankruptcy_at(market)
         if bound is None:
-            return 1 if position.s > 0 else TICK_BOUND - 1
+            return 1 if self.positions[market].position.s > 0 else TICK_BOUND - 1
         return bound
+
+    def touch_tick(self, market: int) -> int:
+        """The mark at or beyond which what is held in `market` is liquidated, all other prices standing still."""
+        held = self.positions[market]
+        if held.terms is not None:
+            return held.terms.liquidation_tick
+        return touch_tick(self.rules.listing(market).contract, self.standing(market), self.rounds[market].funding)
+
+    def standing_markets(self) -> frozenset[int]:
+        """Where something is held; `CROSS` too, while anything shares the pot."""
+        shared = {CROSS} if any(held.is_cross for held in self.positions.values()) else set[int]()
+        return frozenset(self.positions.keys() | shared)
+
+    def since(self, market: int) -> int | None:
+        """From when on a touch of what is held in `market` counts; under `CROSS`, of all that shares the pot.
+
+        None where nothing is held.
+        """
+        if market == CROSS:
+            return self.pot.since_ms if self.pot is not None and self.shared() else None
+        held = self.positions.get(market)
+        return held.terms.since_ms if held is not None and held.terms is not None else None
+
+    def since_now(self, market: int) -> int:
+        """The earliest moment from which it may count anew: after every round that there was."""
+        newest = self.shared() if market == CROSS else [(None, None, self.rounds[market])]
+        return max([self.since(market) or 0, *(each[2].at_ms + 1 for each in newest)])
+
+    def _beside(self, market: int) -> list[tuple[Contract, Position, OracleRound]]:
+        return [each for each in self.shared() if each[2].market != market]
+
+    def _lent(self, position: Position, more: int) -> Position:
+        assert self.pot is not None
+        return replace(position, margin=Nano(self.pot.margin + more))
 
     # Changes
 
@@ -209,6 +308,8 @@ class Account:
                 return self._force(change)
             case Margined():
                 self._move_margin(change)
+            case Marked():
+                return self._mark(change)
             case Mandated():
                 self._order_under(change)
             case Revoked():
@@ -291,14 +392,13 @@ class Account:
         s = 1 if terms.buy else -1
         closing = self.closing_lots(terms.market, s, change.lots)
         closure = self.closure(terms.market, closing, change.price, "trade") if closing else None
-        if closure is not None:
-            self._close(terms.market, closure, change.txid, change.at_ms)
+        beyond = self._close(terms.market, closure, change.txid, change.at_ms) if closure is not None else 0
         added = self._open(order, s, change.lots - closing, change) if change.lots > closing else None
-        charged = self._fee(order, change, closure)
+        charged = self._fee(order, change, closure, beyond)
         self._charge(charged)
         cost = fill_cost(contract, s, change.lots, change.price)
         base = s * self.rounds[terms.market].funding * change.lots
-        outcome = Outcome(charged, "fee", cost, base, closure, added, self._beyond(closure))
+        outcome = Outcome(charged, "fee", cost, base, closure, added, beyond)
         self._progress(order, change.lots, outcome)
         self._give_back(order, bound - self._bound)
         return outcome
@@ -308,13 +408,15 @@ class Account:
         """What the user has sent and promised, but to mandates."""
         return self.due + self.posted + self.reserved
 
-    def _fee(self, order: LiveOrder, change: Filled, closure: Closure | None) -> int:
+    def _fee(self, order: LiveOrder, change: Filled, closure: Closure | None, beyond: int) -> int:
         """The fee of a fill, within what was reserved for it; where it closes what is held, within what it frees."""
         contract = self.rules.listing(order.terms.market).contract
         charged = fee(contract, change.lots, change.price, taker=change.taker)
-        if order.terms.closes:
-            return min(charged, closure.available - self._beyond(closure)) if closure is not None else 0
-        return order.fee_for(change.lots, charged)
+        if not order.terms.closes:
+            return order.fee_for(change.lots, charged)
+        if order.terms.is_cross:
+            return self._spend(charged)
+        return min(charged, closure.available - beyond) if closure is not None else 0
 
     def closing_lots(self, market: int, s: int, lots: int) -> int:
         """How many of `lots` bought (`s` = 1) or sold (-1) would close what is held in `market`."""
@@ -332,7 +434,7 @@ class Account:
         held = self.positions.get(market)
         after = opened(held.position, contract, s, lots, change.price, index, margin) if held else added
         self.posted += margin
-        self._carry_position(market, after, change.at_ms)
+        self._carry_position(market, after, change.at_ms, is_cross=order.terms.is_cross)
         return added
 
     def closure(self, market: int, lots: int, price: int, reason: str) -> Closure:
@@ -341,43 +443,74 @@ class Account:
         A liquidation is a step that costs its fee, and so is an order of the owner's in distress, which costs the
         margin nothing: until there is enough, margin leaves for losses only.
         """
-        position, contract = self.positions[market].position, self.rules.listing(market).contract
+        held, contract = self.positions[market], self.rules.listing(market).contract
+        position, index = held.position, self.rounds[market].funding
+        if held.is_cross:
+            assert self.pot is not None
+            return close_shared(self.pot, position, contract, lots, price, index)
         step: int | None = None
         if reason == "liquidation":
             step = liquidation_fee(contract, lots, price, NANO_BOUND)
         elif reason == "trade" and self.is_distressed(market):
             step = 0
-        return closed(position, contract, lots, price, self.rounds[market].funding, step=step)
+        return closed(position, contract, lots, price, index, step=step)
 
-    def _close(self, market: int, closure: Closure, txid: bytes, at_ms: int) -> None:
-        self.posted -= closure.margin
+    def _close(self, market: int, closure: Closure, txid: bytes, at_ms: int) -> int:
+        """Pay what a close won or lost; what it won above the cap, which side B never promised, here or on chain."""
+        is_cross, before = self.positions[market].is_cross, self.pot
+        if is_cross and before is not None:
+            self.pot, beyond = paid(before, closure)
+            self.posted += self.pot.margin - before.margin
+        else:
+            self.posted -= closure.margin
+            beyond = max(0, closure.profit - self.rules.cap(closure.margin))
         if closure.profit >= 0:
-            self.earned += closure.payment - self._beyond(closure)
+            self.earned += closure.payment - beyond
         else:
             self.due += closure.payment
-        self._carry_position(market, closure.rest, at_ms)
+        self._carry_position(market, closure.rest, at_ms, is_cross=is_cross)
         if txid:
             self._link(txid)
+        return beyond
 
-    def _beyond(self, closure: Closure | None) -> int:
-        """What a close won above the cap of the margin it releases: side B promised no more, here and on chain."""
-        return max(0, closure.profit - self.rules.cap(closure.margin)) if closure is not None else 0
+    def _mark(self, change: Marked) -> Outcome:
+        """Pay what a cross position has won at the mark: it is closed there, and opened again."""
+        held = self.positions.get(change.market)
+        if held is None or not held.is_cross:
+            raise IllegalTransition("account.mark", "only what shares the pot is marked", market=change.market)
+        contract, index = self.rules.listing(change.market).contract, self.rounds[change.market].funding
+        closure = self.closure(change.market, held.position.lots, change.price, "marked")
+        if closure.profit <= 0:
+            raise IllegalTransition("account.mark", "what has won nothing is not marked", market=change.market)
+        beyond = self._close(change.market, closure, change.txid, change.at_ms)
+        again = opened(None, contract, held.position.s, held.position.lots, change.price, index, 0)
+        self._carry_position(change.market, again, change.at_ms, is_cross=True)
+        return Outcome(0, "fee", 0, 0, closure, again, beyond)
 
     def _force(self, change: Forced) -> Outcome:
         held = self.positions.get(change.market)
         if held is None or not 0 < change.lots <= held.position.lots:
             raise IllegalTransition("account.force", "a forced close of more than is held", market=change.market)
         closure = self.closure(change.market, change.lots, change.price, change.reason)
-        self._close(change.market, closure, change.txid, change.at_ms)
+        beyond = self._close(change.market, closure, change.txid, change.at_ms)
         contract, s = self.rules.listing(change.market).contract, -held.position.s
         charged = 0
         if change.reason == "liquidation":
-            kept = closure.available - self._beyond(closure)
-            charged = liquidation_fee(contract, change.lots, change.price, kept)
+            whole = liquidation_fee(contract, change.lots, change.price, NANO_BOUND)
+            charged = self._spend(whole) if held.is_cross else min(whole, closure.available - beyond)
         self._charge(charged)
         cost = fill_cost(contract, s, change.lots, change.price)
         base = s * self.rounds[change.market].funding * change.lots
-        return Outcome(charged, "liquidation_fee", cost, base, closure, None, self._beyond(closure))
+        return Outcome(charged, "liquidation_fee", cost, base, closure, None, beyond)
+
+    def _spend(self, nano: int) -> int:
+        """Take a fee out of the pot, as far as it goes; what it was."""
+        assert self.pot is not None
+        fee = min(nano, self.pot.margin)
+        self.pot = spent(self.pot, fee)
+        self.posted -= fee
+        self._carry_pot()
+        return fee
 
     def _charge(self, nano: int) -> None:
         if nano >= 0:
@@ -450,19 +583,40 @@ class Account:
         order = self.orders.get(key)
         return self._left(mandate, order.reserved, key) if order is not None else mandate.left
 
-    def _carry_position(self, market: int, position: Position | None, at_ms: int) -> None:
+    def _carry_position(self, market: int, position: Position | None, at_ms: int, *, is_cross: bool) -> None:
         self.positions.pop(market, None)
+        if is_cross:
+            self._carry_shared(market, position, at_ms)
+            return
         terms = self._market_terms(market, position, at_ms)
         if position is not None:
             self.positions[market] = Held(position, terms)
         self._carry_market(terms)
 
+    def _carry_shared(self, market: int, position: Position | None, at_ms: int) -> None:
+        if self.pot is None:
+            raise IllegalTransition("account.pot", "a cross position without a pot", market=market)
+        terms = None
+        if position is not None:
+            self.positions[market] = Held(position, None)
+            terms = shared_terms(market, self.rules.listing(market).contract, position, self.rounds[market])
+        self.pot = with_shared(self.pot, market, terms, at_ms)
+        self._carry_pot()
+
     def _move_margin(self, change: Margined) -> None:
+        move = MarginMove(change.market, change.margin, change.since_ms)
+        if change.market == CROSS:
+            before = self.pot.margin if self.pot is not None else 0
+            self.pot = self._moved_pot(move)
+            self.posted += self.pot.margin - before
+            self._carry_pot()
+            return
         if change.market not in self.positions:
             raise IllegalTransition("account.margin", "margin of a position that is not held", market=change.market)
-        before = self.positions[change.market].position.margin
-        after = self._moved(MarginMove(change.market, change.margin, change.since_ms))
-        self.posted += after.position.margin - before
+        posted = self.positions[change.market].position.margin
+        after = self._moved(move)
+        assert after.terms is not None
+        self.posted += after.position.margin - posted
         self.positions[change.market] = after
         self._carry_market(after.terms)
         if change.txid:
@@ -470,20 +624,46 @@ class Account:
 
     def _moved(self, move: MarginMove) -> Held:
         held = self.positions.get(move.market)
-        if held is None:
-            raise Rejected("margin.position", "there is no position in this market", market=move.market)
+        if held is None or held.terms is None:
+            raise Rejected("margin.position", "there is no position with a margin of its own here", market=move.market)
         return Held(*moved(self.rules.listing(move.market).contract, held.position, held.terms, move))
 
+    def _moved_pot(self, move: MarginMove) -> CrossTerms:
+        return moved_pot(self.pot or CrossTerms(self.channel_id, 0, 0, self.rules.ratio, 0, ()), self.rules, move)
+
+    def end(self) -> None:
+        """The channel has ended, and nothing is open: what is in the pot is a part of the balance like all of it."""
+        if self.pot is not None:
+            self.posted -= self.pot.margin
+            self.pot = None
+            self.a_conditionals = self.a_conditionals.drop(MARKET_KEYS + CROSS)
+            self.b_conditionals = self.b_conditionals.drop(MARKET_KEYS + CROSS)
+
     def _renew(self, market: int, at_ms: int) -> None:
-        """From `at_ms` on, no older touch of its liquidation price costs the position its margin."""
+        """From `at_ms` on, no older touch of its liquidation price costs the position, or the pot, its margin."""
+        if market == CROSS and self.pot is not None:
+            self.pot = replace(self.pot, since_ms=at_ms)
+            self._carry_pot()
+            return
         held = self.positions[market]
+        assert held.terms is not None
         terms = replace(held.terms, since_ms=at_ms)
         self.positions[market] = Held(held.position, terms)
         self._carry_market(terms)
 
     def _carry_market(self, terms: MarketTerms) -> None:
-        key = MARKET_KEYS + terms.market
-        a, b = market_conditional(terms, self.rules.codes.market)
+        self._carry(MARKET_KEYS + terms.market, *market_conditional(terms, self.rules.codes.market))
+
+    def _carry_pot(self) -> None:
+        assert self.pot is not None
+        key, promise = MARKET_KEYS + CROSS, cross_conditional(self.pot, self.rules.codes.cross)
+        if key not in self.a_conditionals:
+            self.a_conditionals = self.a_conditionals.add(key, promise[0])
+            self.b_conditionals = self.b_conditionals.add(key, promise[1])
+        else:
+            self._carry(key, *promise)
+
+    def _carry(self, key: int, a: Conditional, b: Conditional) -> None:
         self.a_conditionals = self.a_conditionals.replace(key, a)
         self.b_conditionals = self.b_conditionals.replace(key, b)
 

@@ -23,6 +23,7 @@ __all__ = [
     "Forced",
     "Mandated",
     "Margined",
+    "Marked",
     "Revoked",
     "Swept",
     "Triggered",
@@ -112,15 +113,28 @@ class Forced(Change, frozen=True, tag="forced"):
 
 
 class Margined(Change, frozen=True, tag="margined"):
-    """The position in `market` has the `margin` that its owner signed; what he took out was settled as `txid`.
+    """The position in `market`, or the pot, has the `margin` that its owner signed.
 
-    `txid` is empty where margin was added.
+    What he took out of a position was settled as `txid`; that is empty where margin was added, and for the pot.
     """
 
     market: int
     margin: int
     since_ms: int
     txid: bytes
+
+
+class Marked(Change, frozen=True, tag="marked"):
+    """What a cross position has won by `round` is paid into the pot: all of it is closed at the mark and opened again.
+
+    It comes before a close that loses more than the pot has; `txid` names its settlement.
+    """
+
+    market: int
+    price: int
+    round: int
+    txid: bytes
+    at_ms: int
 
 
 class Mandated(Change, frozen=True, tag="mandated"):
@@ -143,4 +157,6 @@ class Revoked(Change, frozen=True, tag="revoked"):
     signature: bytes
 
 
-AnyChange = Accepted | Decremented | Dropped | Triggered | Filled | Forced | Mandated | Margined | Revoked | Swept
+AnyChange = (
+    Accepted | Decremented | Dropped | Triggered | Filled | Forced | Mandated | Margined | Marked | Revoked | Swept
+)

@@ -13,14 +13,17 @@ from typing import NamedTuple
 from fairway.channel.machine import MARKET_KEYS
 from fairway.channel.phase import TRADING
 from fairway.exchange.change import Forced
-from fairway.exchange.closing import close_position
+from fairway.exchange.closing import close_position, post
+from fairway.exchange.cross import outgrown
 from fairway.exchange.dropping import drop, reconcile
 from fairway.exchange.effect import Deleveraged, Print, Share
-from fairway.exchange.trading import fill_against, next_maker, post
+from fairway.exchange.switch import Mode
+from fairway.exchange.trading import fill_against, next_maker
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Carrier, Dodge, Venue
 from fairway.risk.deleverage import Candidate, allocate, score
 from fairway.risk.liquidation import partial_lots
+from fairway.risk.margin import maintenance
 from fairway.risk.position import Position
 from fairway.units import Lot
 
@@ -35,13 +38,14 @@ def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
 
     Whom a liquidation met in the book with an order far from the mark may be in distress then himself: his turn comes.
     """
+    _drop_outgrown(venue, turn, market)
     accounts, liquidating = venue.accounts, venue.liquidating
     done: set[bytes] = set()
     holders = venue.holders[market]
-    while found := [name for name in holders if name not in done and accounts[name].is_distressed(market)]:
+    while found := [name for name in holders if name not in done and _is_due(venue, turn, name, market)]:
         done.update(found)
         for channel_id in found:
-            if accounts[channel_id].is_distressed(market):
+            if _is_due(venue, turn, channel_id, market):
                 venue.counts.liquidations += (market, channel_id) not in liquidating
                 liquidating.add((market, channel_id))
                 _liquidate(venue, turn, channel_id, market)
@@ -49,7 +53,41 @@ def liquidate_distressed(venue: Venue, turn: Turn, market: int) -> None:
         liquidating.discard(each)
 
 
+def _is_due(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> bool:
+    """Whether what is held in `market` is to be liquidated now; a pot only by fresh prices of all that share it."""
+    account = venue.accounts[channel_id]
+    if not account.is_distressed(market):
+        return False
+    at_ms = turn.at_ms
+    return not account.is_cross(market) or all(
+        venue.mode(newest.market, at_ms) is not Mode.HALTED and not venue.is_stale(newest.market, at_ms)
+        for _, _, newest in account.shared()
+    )
+
+
+def _drop_outgrown(venue: Venue, turn: Turn, market: int) -> None:
+    """Orders that the pot could not carry any more, were they filled now, go before anything is liquidated for them."""
+    for channel_id in list(venue.holders[market]):
+        account = venue.accounts[channel_id]
+        if account.is_cross(market) and outgrown(account):
+            for key in [key for key, order in account.orders.items() if order.terms.is_cross]:
+                if key in account.orders and not account.orders[key].terms.reduce_only:
+                    drop(venue, turn, channel_id, key, "margin")
+
+
 def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
+    """What is held in `market`; where it shares the pot, what shares it and needs most first."""
+    account = venue.accounts[channel_id]
+    if not account.is_cross(market):
+        _liquidate_in(venue, turn, channel_id, market)
+        return
+    needs = {r.market: maintenance(contract, at, r.mark) for contract, at, r in account.shared()}
+    for each in sorted(needs, key=lambda name: (-needs[name], name)):
+        if account.is_distressed(each):
+            _liquidate_in(venue, turn, channel_id, each)
+
+
+def _liquidate_in(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None:
     _note_dodge(venue, channel_id, market)
     drop_orders(venue, turn, channel_id, market, "liquidated")
     account, mark = venue.accounts[channel_id], venue.rounds[market].mark
@@ -62,7 +100,12 @@ def _liquidate(venue: Venue, turn: Turn, channel_id: bytes, market: int) -> None
 
 
 def _note_dodge(venue: Venue, channel_id: bytes, market: int) -> None:
-    """Keep the proof that a position is liquidated whose owner is leaving alone, where his signed half carries it."""
+    """Keep the proof that a position is liquidated whose owner is leaving alone, where his signed half carries it.
+
+    For a pot there is no such proof to the vault: the channel's own contract takes all of it by the rounds.
+    """
+    if venue.accounts[channel_id].is_cross(market):
+        return
     channel, key = venue.channels[channel_id], MARKET_KEYS + market
     if channel.phase not in TRADING and channel.a is not None and key in channel.a_conditionals:
         carrier = Carrier(channel.a, channel.a_conditionals)
@@ -132,7 +175,7 @@ def _deleverage(venue: Venue, turn: Turn, channel_id: bytes, market: int, price:
 
 def _step(venue: Venue, channel_id: bytes, market: int) -> int:
     """The lots that a liquidation has to close now."""
-    position, newest = venue.accounts[channel_id].positions[market].position, venue.rounds[market]
+    position, newest = venue.accounts[channel_id].standing(market), venue.rounds[market]
     return partial_lots(venue.rules.listing(market).contract, position, newest.mark, newest.funding)
 
 
@@ -153,7 +196,7 @@ def _opposite(venue: Venue, position: Position, market: int, price: int | None =
     Who is leaving alone comes last: his own exit round prices what he holds.
     """
     contract, newest = venue.rules.listing(market).contract, venue.rounds[market]
-    held = {name: venue.accounts[name].positions[market].position for name in sorted(venue.holders[market])}
+    held = {name: venue.accounts[name].standing(market) for name in sorted(venue.holders[market])}
     names = [
         name
         for name, other in held.items()

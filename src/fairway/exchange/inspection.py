@@ -34,7 +34,8 @@ def inspect_account(venue: Venue, channel_id: bytes) -> None:
     name = channel_id.hex()
     if venue.ledger.balances.get(user(channel_id), 0) != account.balance:
         raise IllegalTransition("venue.account", "ledger and channel differ", channel=name)
-    posted = sum(held.position.margin for held in account.positions.values())
+    in_pot = account.pot.margin if account.pot is not None else 0
+    posted = in_pot + sum(held.position.margin for held in account.positions.values())
     if (account.posted, account.reserved) != (posted, sum(order.reserved for order in account.orders.values())):
         raise IllegalTransition("venue.posted", "an account posts or reserves another sum than it holds", channel=name)
     if account.available < 0 < account.posted + account.reserved:
@@ -51,7 +52,7 @@ def _is_promised(venue: Venue, channel_id: bytes, account: Account) -> bool:
     promised = account.posted + account.reserved
     if (
         account.a_conditionals.maximum() != promised + account.spared
-        or account.b_conditionals.maximum() != account.rules.cap(promised)
+        or account.b_conditionals.maximum() != account.owed
     ):
         return False
     channel = venue.channels[channel_id]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from fairway.errors import Rejected
 from fairway.exchange.account import Account
+from fairway.exchange.cross import check_carried, check_mode, is_pot_distressed, leaves_pot_no_worse, needed_of
 from fairway.exchange.links import check_links
 from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.margin_move import check_move
-from fairway.exchange.terms import MarginMove, OrderTerms
+from fairway.exchange.sharing import check_pot_move
+from fairway.exchange.terms import CROSS, CrossTerms, MarginMove, OrderTerms
 from fairway.market.instrument import check_count
 from fairway.risk.contract import notional
 from fairway.risk.margin import Health, health, is_no_worse, tier_at
+from fairway.risk.position import Closure
 from fairway.units import MILLION, check_lots
 
 __all__ = ["check_added", "check_orders", "reachable"]
@@ -30,8 +33,8 @@ def check_orders(
 
     Changes nothing. Margin that is taken out pays for no order of the same half.
     """
-    room = account.available - _check_moves(account, moves)
     gone = set(drops)
+    room = account.available - _check_moves(account, moves, orders, gone)
     if len(gone) != len(drops):
         raise Rejected("order.unknown", "an order is dropped twice")
     for key in drops:
@@ -55,13 +58,17 @@ def check_added(account: Account, orders: list[OrderTerms], gone: set[int], now_
     for terms in orders:
         account.rules.check_terms(terms, now_ms)
         _check_reduce_only(account, terms)
+        check_mode(account, terms, gone)
         _check_distress(account, terms)
+    check_carried(account, orders, gone)
     _check_names(account, orders, gone)
     check_links(orders, account.orders, gone)
     _check_exposure(account, orders, gone)
 
 
-def _check_moves(account: Account, moves: Sequence[MarginMove]) -> int:
+def _check_moves(
+    account: Account, moves: Sequence[MarginMove], orders: Sequence[OrderTerms], gone: Container[int]
+) -> int:
     """What all that add margin take from the available balance; `Rejected` where one is not lawful."""
     if not moves:
         return 0
@@ -69,9 +76,14 @@ def _check_moves(account: Account, moves: Sequence[MarginMove]) -> int:
         raise Rejected("margin.twice", "one half moves the margin of a position once")
     added = 0
     for move in moves:
+        if move.market == CROSS:
+            pot = account.pot or CrossTerms(account.channel_id, 0, 0, account.rules.ratio, 0, ())
+            needed = needed_of(account, orders, gone)
+            added += max(0, check_pot_move(pot, account.shared(), needed, move))
+            continue
         held = account.positions.get(move.market)
-        if held is None:
-            raise Rejected("margin.position", "there is no position in this market", market=move.market)
+        if held is None or held.terms is None:
+            raise Rejected("margin.position", "no position has its own margin in this market", market=move.market)
         contract, newest = account.rules.listing(move.market).contract, account.rounds[move.market]
         added += max(0, check_move(contract, held.position, held.terms, newest, move))
     return added
@@ -135,18 +147,22 @@ def _check_reduce_only(account: Account, terms: OrderTerms) -> None:
 def _check_distress(account: Account, terms: OrderTerms) -> None:
     """A position in distress is only reduced, and so that even a fill at the limit leaves it no worse.
 
-    What holds at the limit for all lots holds for any part of them at any better price: maintenance is convex.
+    What holds at the limit for all lots holds for any part of them at any better price: maintenance is convex. While
+    the pot is in distress, nothing is opened in it.
     """
-    if not account.is_distressed(terms.market):
+    if not account.is_distressed(terms.market) and not (terms.is_cross and is_pot_distressed(account)):
         return
-    position, newest = account.positions[terms.market].position, account.rounds[terms.market]
-    contract = account.rules.listing(terms.market).contract
-    before = health(contract, position, newest.mark, newest.funding)
     lots = account.closing_lots(terms.market, 1 if terms.buy else -1, terms.lots)
     if not terms.reduce_only or lots == 0:
-        raise Rejected("order.distress", "a position below its maintenance margin is only reduced")
-    closure = account.closure(terms.market, lots, terms.limit_tick, "trade")
-    rest = closure.rest
-    after = health(contract, rest, newest.mark, newest.funding) if rest else Health(0, 0)
-    if closure.bad_debt or (rest and before.equity < 0) or not is_no_worse(before, after):
+        raise Rejected("order.distress", "what is below its maintenance margin is only reduced")
+    judge = leaves_pot_no_worse if terms.is_cross else _leaves_no_worse
+    if not judge(account, account.closure(terms.market, lots, terms.limit_tick, "trade"), terms.market):
         raise Rejected("order.distress", "at its limit the order would leave the position worse")
+
+
+def _leaves_no_worse(account: Account, closure: Closure, market: int) -> bool:
+    position, newest = account.positions[market].position, account.rounds[market]
+    contract, rest = account.rules.listing(market).contract, closure.rest
+    before = health(contract, position, newest.mark, newest.funding)
+    after = health(contract, rest, newest.mark, newest.funding) if rest else Health(0, 0)
+    return not closure.bad_debt and not (rest and before.equity < 0) and is_no_worse(before, after)

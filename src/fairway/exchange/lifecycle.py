@@ -180,6 +180,7 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
         move(channel, Move.FINISH)
     else:
         move(channel, Move.CLOSE)
+    account.end()
     name, balance = user(event.channel_id), account.balance
     kept = balance - event.paid
     venue.ledger.move(name, INSURANCE, max(0, kept), "recovered")

@@ -75,7 +75,7 @@ def check_order_under(account: Account, key: int, order: OrderTerms, now_ms: int
         raise Rejected("mandate.market", "the mandate is for another market", market=given.market)
     if not now_ms < order.expires_ms <= given.expires_ms:
         raise Rejected("mandate.expired", "an order ends no later than its mandate", expires_ms=given.expires_ms)
-    if order.leverage > given.leverage or order.fee_ppm > given.fee_ppm:
+    if not 1 <= order.leverage <= given.leverage or order.fee_ppm > given.fee_ppm:
         raise Rejected("mandate.leverage", "the mandate allows less leverage, or less fees", leverage=given.leverage)
     reached = 0 if order.reduce_only else reachable(account, (order.market, order.buy), gone)
     if order.lots + reached > given.max_lots:

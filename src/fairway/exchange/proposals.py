@@ -149,14 +149,14 @@ def check_order_market(venue: Venue, terms: OrderTerms, at_ms: int) -> None:
 
 def _check_room(channel: Channel, account: Account, event: Proposed) -> None:
     """The service's side can pay whatever new orders and margin may win; else `Rejected` (`channel.room`)."""
-    more = sum(max(0, move.margin - account.positions[move.market].position.margin) for move in event.moves)
+    more = sum(max(0, account.owed_more(move)) for move in event.moves)
     if not event.orders and not more:
         return
-    asked, freed = more + sum([terms.reserve for terms in event.orders]), 0
+    asked, freed = more + account.rules.cap(sum([terms.reserve for terms in event.orders])), 0
     for key in event.drops:
         freed += account.orders[key].reserved
     left = balance_b(channel) - account.b_conditionals.maximum()
-    if left + account.rules.cap(freed) < account.rules.cap(asked):
+    if left + account.rules.cap(freed) < asked:
         raise Rejected("channel.room", "the service's side of the channel is used up; it will be topped up")
 
 

@@ -110,14 +110,14 @@ class Rules:
     def requirement(
         self, market: int, *, reduce_only: bool, lots: int, limit: int, leverage: int, closes: bool = False
     ) -> Requirement:
-        """What an order of `lots` at worst at `limit` with `leverage` must reserve.
+        """What an order of `lots` at worst at `limit` with `leverage` must reserve; a cross order (0) its fee alone.
 
         One that `closes` whatever is held names no size and reserves nothing: its fee is paid by what it frees.
         """
         if closes:
             return Requirement(0, 0)
         contract = self.listing(market).contract
-        margin = 0 if reduce_only else initial_requirement(contract, lots, limit, leverage)
+        margin = initial_requirement(contract, lots, limit, leverage) if leverage and not reduce_only else 0
         return Requirement(margin, FEE_HEADROOM * fee(contract, lots, limit, taker=True))
 
     def requirement_of(self, terms: OrderTerms) -> Requirement:
@@ -147,7 +147,7 @@ class Rules:
             raise Rejected("order.contract", "the terms name another contract than the market's")
         if terms.fee_ppm != contract.taker_fee:
             raise Rejected("order.fee", "the terms name another fee than the market's", fee_ppm=terms.fee_ppm)
-        if not 1 <= terms.leverage <= min(contract.max_leverage, LEVERAGE_BOUND - 1):
+        if not 0 <= terms.leverage <= min(contract.max_leverage, LEVERAGE_BOUND - 1):
             raise Rejected("order.leverage", "the leverage is outside the market's bounds", leverage=terms.leverage)
         if terms.expires_ms and not now_ms < terms.expires_ms < EXPIRY_BOUND:
             raise Rejected("order.expired", "the order has expired", expires_ms=terms.expires_ms)

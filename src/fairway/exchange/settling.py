@@ -15,7 +15,8 @@ from fairway.crypto.keys import derive_seed
 from fairway.crypto.pedersen import Opening
 from fairway.crypto.scalars import Scalars
 from fairway.exchange.rules import Rules
-from fairway.risk.contract import Contract, Payoff
+from fairway.risk.contract import Payoff
+from fairway.risk.margin import bracket_at
 from fairway.risk.position import Closure, Position
 from fairway.settlement.chain import CHAIN_START
 from fairway.settlement.job import Made
@@ -26,13 +27,15 @@ from fairway.settlement.settlement import Settlement, settle
 from fairway.settlement.solvency import Solvency, SolvencyTerms, show_solvency
 from fairway.settlement.statement import Cause, Terms, binding
 from fairway.settlement.worth import net_worth
-from fairway.units import FUNDING_SCALE, MILLION
+from fairway.units import FUNDING_SCALE
 
 __all__ = ["CAUSES", "NO_SHARES", "Close", "Settling", "claim_of"]
 
 CAUSES = {
     "trade": Cause.TRADE,
     "margin": Cause.TRADE,
+    "marked": Cause.TRADE,
+    "joint": Cause.TRADE,
     "dispute": Cause.TRADE,
     "liquidation": Cause.LIQUIDATION,
     "deleverage": Cause.DELEVERAGE,
@@ -250,7 +253,7 @@ class Settling:
     def _terms(self, close: Close, note: Note) -> Terms:
         contract, cause = self._rules.listing(close.market).contract, CAUSES[close.reason]
         liquidated = cause is Cause.LIQUIDATION
-        maintenance, deduction = _bracket(contract, note.lots.value, close.mark) if liquidated else (0, 0)
+        tier = bracket_at(contract, note.lots.value, close.mark)
         salt = derive_seed(self._secret, "fairway settlement salt", self._slots.to_bytes(8))
         return Terms(
             network=self._rules.network,
@@ -263,8 +266,8 @@ class Settling:
             mark_price=close.mark,
             funding_index=close.funding,
             liquidation_price=close.liquidation_price if liquidated else 0,
-            maintenance=maintenance,
-            deduction=deduction,
+            maintenance=tier.maintenance if liquidated else 0,
+            deduction=tier.deduction if liquidated else 0,
             at_ms=close.at_ms,
             note=note.name,
             binding=binding(close.channel_id, close.seqno, close.order, salt),
@@ -275,11 +278,3 @@ class Settling:
         self._slots += 1
         slot = self._slots.to_bytes(8)
         return lambda name: self._scalars.derive(b"blinding", slot, name.encode())
-
-
-def _bracket(contract: Contract, lots: int, mark: int) -> tuple[int, int]:
-    """The rate and deduction of the bracket that asks for most at `mark`: the one that `is_liquidatable` judges by."""
-    a, b = contract.ratio(mark)
-    value = contract.unit * lots * a
-    tier = max(contract.tiers, key=lambda tier: tier.maintenance * value - MILLION * tier.deduction * b)
-    return tier.maintenance, tier.deduction

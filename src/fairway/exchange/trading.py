@@ -7,12 +7,11 @@ pushed exactly the changes that the engine applied.
 from __future__ import annotations
 
 from fairway.channel.machine import newest_b
-from fairway.exchange.account import Account, Outcome
+from fairway.exchange.account import Account
 from fairway.exchange.change import Decremented, Filled
-from fairway.exchange.closing import close_position
+from fairway.exchange.closing import close_position, post
 from fairway.exchange.dropping import drop, expire, reconcile, send_siblings_away
 from fairway.exchange.effect import Print
-from fairway.exchange.ledger import FEES, INSURANCE, POOL, user
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.mandate import is_mandated, unsigned_weight
 from fairway.exchange.switch import Mode
@@ -22,7 +21,7 @@ from fairway.exchange.venue import Debt, Unsigned, Venue, order_id_of, owner_of,
 from fairway.market.match import prevented
 from fairway.market.order import Force, Order, Prevention, Resting
 
-__all__ = ["arrive", "fill_against", "next_maker", "post"]
+__all__ = ["arrive", "fill_against", "next_maker"]
 
 FORCES = {
     Kind.LIMIT: Force.GOOD_TILL_CANCELED,
@@ -167,7 +166,8 @@ def _meet(venue: Venue, turn: Turn, channel_id: bytes, key: int, maker: Resting,
     maker_carried = venue.carriers.get(met)
     match_id, maker_digest = fill_against(venue, turn, maker, size, order.digest)
     receipt = _fill(venue, turn, channel_id, key, match_id, size, price, maker_digest, taker=True)
-    if carried is not None and maker_carried is not None:
+    # Of the pot no proof goes to the vault: a fill in it that is not signed is claimed in the channel, by its receipt.
+    if carried is not None and maker_carried is not None and not terms.is_cross:
         debt = Debt(receipt, terms.market, key, carried, *met, maker_carried)
         venue.debts.setdefault(channel_id, []).append(debt)
         venue.unsigned[terms.market].append((channel_id, debt))
@@ -264,20 +264,3 @@ def _fill(
     send_siblings_away(venue, turn, channel_id, order.terms)
     reconcile(venue, turn, channel_id, order.terms.market)
     return receipt
-
-
-def post(venue: Venue, channel_id: bytes, market: int, outcome: Outcome) -> None:
-    """Write an outcome into the ledger: P between pool and user, bad debt, what lies beyond the cap, the fee."""
-    ledger, name = venue.ledger, user(channel_id)
-    if outcome.closure is not None:
-        closure = outcome.closure
-        if closure.profit >= 0:
-            ledger.move(POOL, name, closure.payment, "profit", market)
-        else:
-            ledger.move(name, POOL, closure.payment, "loss", market)
-        ledger.move(INSURANCE, POOL, min(closure.bad_debt, ledger.balances[INSURANCE]), "bad_debt")
-        ledger.move(name, INSURANCE, outcome.beyond, "beyond_cap", market)
-    if outcome.fee >= 0:
-        ledger.move(name, FEES if outcome.reason == "fee" else INSURANCE, outcome.fee, outcome.reason, market)
-    else:
-        ledger.move(FEES, name, -outcome.fee, "rebate", market)

@@ -23,7 +23,7 @@ from fairway.exchange.settling import Settling, claim_of
 from fairway.exchange.shown import Shown
 from fairway.exchange.sweeps import Sweeps
 from fairway.exchange.switch import Mode, Switches
-from fairway.exchange.terms import OracleRound, Receipt
+from fairway.exchange.terms import CROSS, OracleRound, Receipt
 from fairway.market.book import Book
 from fairway.risk.contract import Payoff
 
@@ -272,22 +272,26 @@ class Venue:
     def note_touches(self, newest: OracleRound) -> None:
         """Remember whose liquidation price `newest` has touched."""
         for channel_id in self.holders[newest.market]:
-            terms = self.accounts[channel_id].positions[newest.market].terms
+            account = self.accounts[channel_id]
+            terms = account.positions[newest.market].terms
+            if terms is None:
+                if account.is_distressed(newest.market):
+                    self.touched.setdefault(channel_id, set()).add(CROSS)
+                continue
             if newest.mark <= terms.liquidation_tick if terms.long else newest.mark >= terms.liquidation_tick:
                 self.touched.setdefault(channel_id, set()).add(newest.market)
 
     def renew(self, channel_id: bytes, at_ms: int) -> tuple[int, list[int]]:
-        """The markets in which the account's position was touched and stands; they are forgotten.
+        """The markets in which the account's position was touched and stands, the pot among them; they are forgotten.
 
         With them the moment from which a touch counts again: `at_ms`, and after every round that there was.
         """
         touched = self.touched.pop(channel_id, None)
         if not touched:
             return at_ms, []
-        held = self.accounts[channel_id].positions
-        renewed = sorted(market for market in touched if market in held)
-        since = [max(self.rounds[market].at_ms + 1, held[market].terms.since_ms) for market in renewed]
-        return max([at_ms, *since]), renewed
+        account = self.accounts[channel_id]
+        renewed = sorted(market for market in touched if account.since(market) is not None)
+        return max([at_ms, *map(account.since_now, renewed)]), renewed
 
     @property
     def gained(self) -> int:

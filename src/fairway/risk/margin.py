@@ -16,6 +16,7 @@ from fairway.units import FUNDING_SCALE, MILLION, Nano, div_down, div_up
 
 __all__ = [
     "Health",
+    "bracket_at",
     "deficit",
     "equity",
     "health",
@@ -35,6 +36,13 @@ def tier_at(contract: Contract, value: int) -> Tier:
         if value <= tier.ceiling:
             return tier
     raise Rejected("risk.notional", "the position would be too large", notional=value, limit=contract.tiers[-1].ceiling)
+
+
+def bracket_at(contract: Contract, lots: int, mark: int) -> Tier:
+    """The bracket that asks `lots` for most at `mark`: the one that `is_liquidatable` judges by."""
+    a, b = contract.ratio(mark)
+    value = contract.unit * lots * a
+    return max(contract.tiers, key=lambda tier: tier.maintenance * value - MILLION * tier.deduction * b)
 
 
 def initial_requirement(contract: Contract, lots: int, price: int, leverage: int) -> Nano:

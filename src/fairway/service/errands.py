@@ -98,7 +98,7 @@ class Errands:
                 case _:
                     pass
         if isinstance(event, Disputed):
-            standing = frozenset(self._engine.accounts[event.channel_id].positions)
+            standing = self._engine.accounts[event.channel_id].standing_markets()
             self._take_on(partial(self._replace_unknown, event.channel_id))
             self._take_on(partial(self._settle, event, standing))
             self._take_on(partial(self._settle_for_user, event))

@@ -91,7 +91,7 @@ def lots_of(trader: Trader) -> int:
 
 async def fall_below(stage: Stage, trader: Trader, steps: int) -> None:
     """Have the mark fall to one percent below the price at which what the trader holds is liquidated."""
-    goal = trader.account.positions[LINEAR].terms.liquidation_tick * 99 // 100
+    goal = trader.account.touch_tick(LINEAR) * 99 // 100
     await stage.prices.move(LINEAR, goal * MILLION // stage.prices.marks[LINEAR] - MILLION, steps)
 
 
