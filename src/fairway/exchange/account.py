@@ -45,8 +45,8 @@ from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate_conditional, number_of, slot_of
 from fairway.exchange.margin_move import moved, touch_tick
 from fairway.exchange.past import Past
-from fairway.exchange.sharing import close_shared, moved_pot, paid, shared_terms, spent, with_shared
 from fairway.exchange.rules import Rules
+from fairway.exchange.sharing import close_shared, moved_pot, paid, shared_terms, spent, with_shared
 from fairway.exchange.terms import CROSS, CrossTerms, MarginMove, MarketTerms, OracleRound, OrderTerms
 from fairway.risk.contract import Contract, fee, fill_cost
 from fairway.risk.liquidation import bankruptcy_price, liquidation_fee

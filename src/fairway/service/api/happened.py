@@ -14,12 +14,14 @@ from fairway.exchange.change import (
     Forced,
     Mandated,
     Margined,
+    Marked,
     Revoked,
     Swept,
     Triggered,
 )
 from fairway.exchange.event import decode
 from fairway.exchange.past import STATUSES, Status
+from fairway.exchange.terms import CROSS
 from fairway.exchange.wire import Granted, Pushed, decode_reply
 from fairway.service.api.shapes import Shape
 from fairway.service.house import House
@@ -94,6 +96,11 @@ def _told(house: House, change: AnyChange) -> Told:  # noqa: C901, PLR0911 - the
             fill = {"qty": str(change.lots), "price": str(change.price), "settlement": change.txid.hex()}
             symbol = _symbol(house, change.market)
             return {"e": "forced", "symbol": symbol, "tradeId": change.match_id, "reason": change.reason, **fill}
+        case Marked():
+            paid = {"price": str(change.price), "settlement": change.txid.hex()}
+            return {"e": "marked", "symbol": _symbol(house, change.market), **paid}
+        case Margined(market=market) if market == CROSS:
+            return {"e": "margin", "symbol": "", "crossMargin": str(change.margin)}
         case Margined():
             return {"e": "margin", "symbol": _symbol(house, change.market), "isolatedMargin": str(change.margin)}
         case Swept():

@@ -54,7 +54,7 @@ async def margin_type(
     caller = await admit(house, throttle, request, Spends.WEIGHT)
     await look(house, caller, lambda account: listing_of(account.rules, symbol))
     if kind is MarginType.ISOLATED:
-        raise Rejected("margin.type", "positions are isolated: there is nothing to change")
+        raise Rejected("margin.type", "what a sub-key opens is isolated: there is nothing to change")
     raise OWNER
 
 
