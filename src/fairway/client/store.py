@@ -11,7 +11,7 @@ WAL with `synchronous=FULL`: what `append` returned from survives a loss of powe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -63,17 +63,17 @@ class Evidence(NamedTuple):
 
 
 class Store:
-    """The record at `path`, made if it is not there; `close` it.
+    """The record at `path`, made if it is not there; `close` it. `connected` opens the database.
 
     Errors: `Unavailable` with `store.exists`, `store.disk` or `store.corrupt` (not a record, or damaged).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connected: Callable[[Path], sqlite3.Connection] = sqlite3.connect) -> None:
         self.path = path
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(OWNER_ONLY)
-            self._database = sqlite3.connect(path)
+            self._database = connected(path)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
