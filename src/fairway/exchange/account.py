@@ -18,13 +18,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected
-from fairway.errors import IllegalTransition, Rejected
+from fairway.errors import IllegalTransition
 from fairway.exchange.change import (
     Accepted,
     AnyChange,
@@ -40,34 +39,20 @@ from fairway.exchange.change import (
     Triggered,
 )
 from fairway.exchange.conditions import chain_conditional, cross_conditional, market_conditional, order_conditional
+from fairway.exchange.holdings import Held, Holdings
 from fairway.exchange.links import Links
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate_conditional, number_of, slot_of
-from fairway.exchange.margin_move import moved, touch_tick
 from fairway.exchange.past import Past
-from fairway.exchange.rules import Rules
-from fairway.exchange.sharing import close_shared, moved_pot, paid, shared_terms, spent, with_shared
-from fairway.exchange.terms import CROSS, CrossTerms, MarginMove, MarketTerms, OracleRound, OrderTerms
-from fairway.risk.contract import Contract, fee, fill_cost
-from fairway.risk.liquidation import bankruptcy_price, liquidation_fee
-from fairway.risk.margin import health, is_liquidatable, unrealised
-from fairway.risk.position import Closure, Position, closed, opened
+from fairway.exchange.sharing import paid, shared_terms, spent, with_shared
+from fairway.exchange.terms import CROSS, MarginMove, MarketTerms, OrderTerms
+from fairway.risk.contract import fee, fill_cost
+from fairway.risk.liquidation import liquidation_fee
+from fairway.risk.position import Closure, Position, opened
 from fairway.settlement.chain import CHAIN_START, chain_next
-from fairway.units import NANO_BOUND, TICK_BOUND, Nano, share_down
+from fairway.units import NANO_BOUND, share_down
 
-__all__ = ["Account", "Held", "Outcome"]
-
-
-class Held(Struct, frozen=True, gc=False):
-    """A position and the terms that carry it in both halves; none of its own where the pot carries it."""
-
-    position: Position
-    terms: MarketTerms | None
-
-    @property
-    def is_cross(self) -> bool:
-        """Whether it shares the pot's margin."""
-        return self.terms is None
+__all__ = ["Account", "Outcome"]
 
 
 class Outcome(NamedTuple):
@@ -87,12 +72,9 @@ class Outcome(NamedTuple):
 
 
 @dataclass(slots=True)
-class Account:
+class Account(Holdings):
     """The account of the channel `channel_id`; `rounds` is the shared map of the newest oracle round per market."""
 
-    channel_id: bytes
-    rules: Rules
-    rounds: dict[int, OracleRound]
     deposit: int = 0
     withdrawn: int = 0
     earned: int = 0
@@ -102,11 +84,9 @@ class Account:
     next_key: int = 1
     head: bytes = CHAIN_START
     orders: dict[int, LiveOrder] = field(default_factory=dict)
-    positions: dict[int, Held] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
     past: Past = field(default_factory=Past)
     mandates: dict[int, Mandate] = field(default_factory=dict)
-    pot: CrossTerms | None = None
     a_conditionals: Conditionals = field(default_factory=Conditionals)
     b_conditionals: Conditionals = field(default_factory=Conditionals)
 
@@ -133,11 +113,6 @@ class Account:
         """What mandates may still reserve."""
         return sum(mandate.left for mandate in self.mandates.values())
 
-    def signed_lots(self, market: int) -> int:
-        """The lots held in `market`: positive long, negative short."""
-        held = self.positions.get(market)
-        return held.position.s * held.position.lots if held is not None else 0
-
     @property
     def owed(self) -> int:
         """The most that side B may come to owe on what is open."""
@@ -149,7 +124,7 @@ class Account:
     def owed_more(self, move: MarginMove) -> int:
         """What side B may come to owe beyond that once a margin has moved."""
         if move.market == CROSS:
-            return self._moved_pot(move).cap - (self.pot.cap if self.pot is not None else 0)
+            return self.moved_pot(move).cap - (self.pot.cap if self.pot is not None else 0)
         return self.rules.cap(move.margin - self.positions[move.market].position.margin)
 
     def expected(self) -> Expected:
@@ -178,8 +153,8 @@ class Account:
 
     def _moved_promise(self, move: MarginMove) -> Conditional:
         if move.market == CROSS:
-            return cross_conditional(self._moved_pot(move), self.rules.codes.cross)[0]
-        terms = self._moved(move).terms
+            return cross_conditional(self.moved_pot(move), self.rules.codes.cross)[0]
+        terms = self.moved(move).terms
         assert terms is not None
         return market_conditional(terms, self.rules.codes.market)[0]
 
@@ -200,92 +175,6 @@ class Account:
         """Of `lots` of a reduce-only order, what the position has opposite it: clamped, or none if it is strict."""
         most = self.closing_lots(terms.market, 1 if terms.buy else -1, lots)
         return 0 if terms.strict and most < lots else most
-
-    def is_cross(self, market: int) -> bool:
-        """Whether a cross position is held in `market`."""
-        held = self.positions.get(market)
-        return held is not None and held.is_cross
-
-    def shared(self) -> list[tuple[Contract, Position, OracleRound]]:
-        """The cross positions, each with its contract and the newest round of its market."""
-        return [
-            (self.rules.listing(market).contract, held.position, self.rounds[market])
-            for market, held in self.positions.items()
-            if held.is_cross
-        ]
-
-    def standing(self, market: int) -> Position:
-        """What is held in `market`, with the margin that stands for it before it is in distress.
-
-        Of a cross position that is what the pot and all others of it leave beside their maintenance, which may be less
-        than nothing: so one position is in distress where all are together.
-        """
-        held = self.positions[market]
-        if not held.is_cross:
-            return held.position
-        others = [health(contract, at, r.mark, r.funding) for contract, at, r in self._beside(market)]
-        return self._lent(held.position, sum(each.equity - each.maintenance for each in others))
-
-    def is_distressed(self, market: int) -> bool:
-        """Whether the position in `market` is below its maintenance margin at the newest round."""
-        held, newest = self.positions.get(market), self.rounds.get(market)
-        if held is None or newest is None:
-            return False
-        position = held.position if held.terms is not None else self.standing(market)
-        return is_liquidatable(self.rules.listing(market).contract, position, newest.mark, newest.funding)
-
-    def bankruptcy_at(self, market: int) -> int | None:
-        """The worst price at which what is held may be closed; None where no price costs more than its margin.
-
-        Of a cross position: more than is left of the pot once all others of it are closed at their marks.
-        """
-        held = self.positions[market]
-        position = held.position
-        if held.is_cross:
-            won = sum(unrealised(contract, at, r.mark, r.funding) for contract, at, r in self._beside(market))
-            position = self._lent(position, won)
-        return bankruptcy_price(self.rules.listing(market).contract, position, self.rounds[market].funding)
-
-    def bankrupt_at(self, market: int) -> int:
-        """The same, where there is no bound the last price that there is."""
-        bound = self.bankruptcy_at(market)
-        if bound is None:
-            return 1 if self.positions[market].position.s > 0 else TICK_BOUND - 1
-        return bound
-
-    def touch_tick(self, market: int) -> int:
-        """The mark at or beyond which what is held in `market` is liquidated, all other prices standing still."""
-        held = self.positions[market]
-        if held.terms is not None:
-            return held.terms.liquidation_tick
-        return touch_tick(self.rules.listing(market).contract, self.standing(market), self.rounds[market].funding)
-
-    def standing_markets(self) -> frozenset[int]:
-        """Where something is held; `CROSS` too, while anything shares the pot."""
-        shared = {CROSS} if any(held.is_cross for held in self.positions.values()) else set[int]()
-        return frozenset(self.positions.keys() | shared)
-
-    def since(self, market: int) -> int | None:
-        """From when on a touch of what is held in `market` counts; under `CROSS`, of all that shares the pot.
-
-        None where nothing is held.
-        """
-        if market == CROSS:
-            return self.pot.since_ms if self.pot is not None and self.shared() else None
-        held = self.positions.get(market)
-        return held.terms.since_ms if held is not None and held.terms is not None else None
-
-    def since_now(self, market: int) -> int:
-        """The earliest moment from which it may count anew: after every round that there was."""
-        newest = self.shared() if market == CROSS else [(None, None, self.rounds[market])]
-        return max([self.since(market) or 0, *(each[2].at_ms + 1 for each in newest)])
-
-    def _beside(self, market: int) -> list[tuple[Contract, Position, OracleRound]]:
-        return [each for each in self.shared() if each[2].market != market]
-
-    def _lent(self, position: Position, more: int) -> Position:
-        assert self.pot is not None
-        return replace(position, margin=Nano(self.pot.margin + more))
 
     # Changes
 
@@ -418,11 +307,6 @@ class Account:
             return self._spend(charged)
         return min(charged, closure.available - beyond) if closure is not None else 0
 
-    def closing_lots(self, market: int, s: int, lots: int) -> int:
-        """How many of `lots` bought (`s` = 1) or sold (-1) would close what is held in `market`."""
-        held = self.positions.get(market)
-        return min(lots, held.position.lots) if held is not None and held.position.s != s else 0
-
     def _open(self, order: LiveOrder, s: int, lots: int, change: Filled) -> Position:
         """Add `lots` to the position; what they added."""
         market = order.terms.market
@@ -436,24 +320,6 @@ class Account:
         self.posted += margin
         self._carry_position(market, after, change.at_ms, is_cross=order.terms.is_cross)
         return added
-
-    def closure(self, market: int, lots: int, price: int, reason: str) -> Closure:
-        """What closing `lots` at `price` does now; changes nothing.
-
-        A liquidation is a step that costs its fee, and so is an order of the owner's in distress, which costs the
-        margin nothing: until there is enough, margin leaves for losses only.
-        """
-        held, contract = self.positions[market], self.rules.listing(market).contract
-        position, index = held.position, self.rounds[market].funding
-        if held.is_cross:
-            assert self.pot is not None
-            return close_shared(self.pot, position, contract, lots, price, index)
-        step: int | None = None
-        if reason == "liquidation":
-            step = liquidation_fee(contract, lots, price, NANO_BOUND)
-        elif reason == "trade" and self.is_distressed(market):
-            step = 0
-        return closed(position, contract, lots, price, index, step=step)
 
     def _close(self, market: int, closure: Closure, txid: bytes, at_ms: int) -> int:
         """Pay what a close won or lost; what it won above the cap, which side B never promised, here or on chain."""
@@ -588,7 +454,7 @@ class Account:
         if is_cross:
             self._carry_shared(market, position, at_ms)
             return
-        terms = self._market_terms(market, position, at_ms)
+        terms = self.terms_of(market, position, at_ms)
         if position is not None:
             self.positions[market] = Held(position, terms)
         self._carry_market(terms)
@@ -607,29 +473,20 @@ class Account:
         move = MarginMove(change.market, change.margin, change.since_ms)
         if change.market == CROSS:
             before = self.pot.margin if self.pot is not None else 0
-            self.pot = self._moved_pot(move)
+            self.pot = self.moved_pot(move)
             self.posted += self.pot.margin - before
             self._carry_pot()
             return
         if change.market not in self.positions:
             raise IllegalTransition("account.margin", "margin of a position that is not held", market=change.market)
         posted = self.positions[change.market].position.margin
-        after = self._moved(move)
+        after = self.moved(move)
         assert after.terms is not None
         self.posted += after.position.margin - posted
         self.positions[change.market] = after
         self._carry_market(after.terms)
         if change.txid:
             self._link(change.txid)
-
-    def _moved(self, move: MarginMove) -> Held:
-        held = self.positions.get(move.market)
-        if held is None or held.terms is None:
-            raise Rejected("margin.position", "there is no position with a margin of its own here", market=move.market)
-        return Held(*moved(self.rules.listing(move.market).contract, held.position, held.terms, move))
-
-    def _moved_pot(self, move: MarginMove) -> CrossTerms:
-        return moved_pot(self.pot or CrossTerms(self.channel_id, 0, 0, self.rules.ratio, 0, ()), self.rules, move)
 
     def end(self) -> None:
         """The channel has ended, and nothing is open: what is in the pot is a part of the balance like all of it."""
@@ -666,24 +523,6 @@ class Account:
     def _carry(self, key: int, a: Conditional, b: Conditional) -> None:
         self.a_conditionals = self.a_conditionals.replace(key, a)
         self.b_conditionals = self.b_conditionals.replace(key, b)
-
-    def _market_terms(self, market: int, position: Position | None, at_ms: int) -> MarketTerms:
-        contract, newest = self.rules.listing(market).contract, self.rounds[market]
-        flat = self.rules.flat(self.channel_id, market)
-        if position is None:
-            return replace(flat, mark=newest.mark, funding=newest.funding)
-        return replace(
-            flat,
-            long=position.s > 0,
-            lots=position.lots,
-            cost=position.cost,
-            funding_base=position.funding_base,
-            margin=position.margin,
-            liquidation_tick=touch_tick(contract, position, newest.funding),
-            since_ms=at_ms,
-            mark=newest.mark,
-            funding=newest.funding,
-        )
 
     def _link(self, txid: bytes) -> None:
         self.head = chain_next(self.head, txid)
