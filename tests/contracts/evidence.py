@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from channel_stage import CHANNEL, SEED_B, TON
 from pytoniq_core import HashMap
+from tonpy import Cell as TonpyCell
+from tonpy import CellSlice
+from tonpy.tvm import TVM
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import public_key, sign
 from fairway.exchange.mandate import Mandate, MandateTerms, Used, mandate_conditional, mandated_cell, order_digest
 from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Receipt
-from fairway.ton.cells import Builder, Cell, to_cell
+from fairway.ton.cells import Builder, Cell, to_boc, to_cell
 from fairway.ton.contracts import condition_code, oracle_set
 
 NETWORK, MARKET, DELAY_MS = -3, 7, 60_000
@@ -20,24 +24,32 @@ ORACLES = [bytes([index]) * 32 for index in (1, 2, 3)]
 ORACLE = oracle_set(NETWORK, 2, DELAY_MS, [public_key(seed) for seed in ORACLES])
 MARKET_CODE, ORDER_CODE = condition_code("market", ORACLE), condition_code("order", ORACLE)
 KEY = (1 << 31) | MARKET
+CONDITION_GAS = 900_000
 ORDER_KEY = 5
 SUB_KEY = bytes([77]) * 32
 NOTHING = Used()
 
 
 def signed_round(
-    number: int, at_ms: int, mark: int, funding: int = 0, signers: Sequence[int] = (0, 2), index: int = 0
+    number: int,
+    at_ms: int,
+    mark: int,
+    funding: int = 0,
+    signers: Sequence[int] = (0, 2),
+    index: int = 0,
+    market: int = MARKET,
 ) -> Cell:
-    made = to_cell(OracleRound(NETWORK, MARKET, number, at_ms, index or mark, mark, funding).cell())
+    made = to_cell(OracleRound(NETWORK, market, number, at_ms, index or mark, mark, funding).cell())
     signatures = HashMap(8, value_serializer=lambda value, leaf: leaf.store_ref(value))
     for place in signers:
         signatures.set_int_key(place, Builder().store_bytes(sign(ORACLES[place], made.hash)).end_cell())
     return Builder().store_ref(made).store_dict(signatures.serialize()).end_cell()
 
 
-def rounds(moment_ms: int, mark: int, funding: int = 0) -> Cell:
+def rounds(moment_ms: int, mark: int, funding: int = 0, market: int = MARKET) -> Cell:
     """The last round before `moment_ms` and the first after it, at which `mark` holds."""
-    before, after = signed_round(40, moment_ms - 1, 1), signed_round(41, moment_ms, mark, funding)
+    before = signed_round(40, moment_ms - 1, 1, market=market)
+    after = signed_round(41, moment_ms, mark, funding, market=market)
     return Builder().store_ref(before).store_ref(after).end_cell()
 
 
@@ -95,6 +107,31 @@ def _merkle(root: Cell, shown: Cell) -> Cell:
 def _pruned(cell: Cell) -> Cell:
     head = Builder().store_uint(0x0101, 16).store_bytes(cell.hash).store_uint(cell.get_depth(), 16)
     return Cell(head.end_cell().bits, [], 1)
+
+
+def judged(
+    promise: Conditional,
+    others: Conditionals,
+    shown: Cell,
+    *,
+    by_a: bool,
+    started_s: int,
+    seqno: int = 9,
+    is_late: bool = False,
+) -> tuple[int, int]:
+    """A condition run by itself on the machine, as the channel runs it: its exit code, and what it owes."""
+    leaf = Builder().store_uint(0x88708AD9, 32).store_ref(to_cell(promise.terms)).store_ref(to_cell(promise.code))
+    machine = TVM(code=_tonpy(leaf.end_cell()), data=_tonpy(Cell.empty()))
+    machine.set_gas_limit(CONDITION_GAS, CONDITION_GAS)
+    root, key = others.root_cell(), int.from_bytes(public_key(SEED_B))
+    stack = [None if root is None else _tonpy(root), seqno, -is_late, started_s, -by_a, 0, key]
+    machine.set_stack([*stack, CellSlice(b64encode(to_boc(shown)).decode())])
+    left = machine.run(allow_non_success=True, unpack_stack=True)
+    return (0, left[-1]) if machine.exit_code in {0, 1} else (machine.exit_code, 0)
+
+
+def _tonpy(cell: Cell) -> TonpyCell:
+    return TonpyCell(b64encode(to_boc(cell)).decode())
 
 
 def position(*, long: bool = True, inverse: bool = False, **changes: int) -> MarketTerms:
