@@ -32,6 +32,7 @@ from evidence import (
     receipt,
     rounds,
 )
+from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, held, pot
 from test_channel_contract_jetton import MASTER, UNITS, notify, says, take
 from test_channel_contract_settle import plain
 
@@ -39,17 +40,20 @@ from fairway.chain.interface import Transaction
 from fairway.channel.codec import Challenge, Close, Commit, Init, OpenChallenge, Settle, TopUp, encode
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
+from fairway.exchange.reading import CROSS_KEY
+from fairway.exchange.terms import CROSS_MARKETS
 from fairway.ton.cells import Builder, Cell
 
 NEWEST_A, NEWEST_B = body(9, 6 * TON), body(9, 2 * TON)
 NEWEST = half_a(NEWEST_A, body(8)), half_b(NEWEST_B, NEWEST_A)
 STALE = half_a(body(3)), half_b(body(3, 2 * TON))
-EXTRA = 100
+EXTRA, TOUCH_MS = 100, 2000
 PAGE = Path(__file__).parents[2] / "docs/spec/contracts.md"
 CHECKED = {"init", "top-up", "challenge", "finish", "settle, a constant"}
 """What costs more in some currency, for what it checks besides; the page says what."""
 CEILINGS = {"unsigned challenge": 16_000, "settle, a position": 30_000, "settle, an order": 40_000}
-CEILINGS |= {"settle, 32 orders": 500_000}
+CEILINGS |= {"settle, 32 orders": 500_000, "settle, a pot of 8 markets": 250_000}
+CEILINGS |= {"settle, the dearest pot": 900_000}
 
 
 class Meter:
@@ -109,14 +113,31 @@ class Meter:
             fills = {key: fill_input(receipt(each, 10, 10 * 1000 * 50_000, 9, started)) for key, each in placed.items()}
             market = Conditional(flat().cell(), MARKET_CODE, TON)
             self._settle(operation, market, market_input(exit_rounds, None, fills), promises)
+        self._settle_pot("settle, a pot of 8 markets", started)
+        self._settle_pot("settle, the dearest pot", started, 32, is_touched=True)
+
+    def _settle_pot(self, operation: str, started: int, fills: int = 0, *, is_touched: bool = False) -> None:
+        markets = range(1, CROSS_MARKETS + 1)
+        placed = [cross_order(1 + key % CROSS_MARKETS, key=key) for key in range(1, fills + 1)]
+        promises = [(each.key, Conditional(each.cell(), ORDER_CODE, TON)) for each in placed]
+        shown = {each.key: fill_input(receipt(each, 10, 10 * 1000 * 50_000, 9, started)) for each in placed}
+        exits = {market: around(market, started + DELAY_MS, 49_000) for market in markets}
+        touch = cross_touch(TOUCH_MS, {market: around(market, TOUCH_MS, 20_000) for market in markets})
+        promise = Conditional(pot(*map(held, markets)).cell(), CROSS_CODE, TON)
+        self._settle(operation, promise, cross_input(exits, touch if is_touched else None, shown), promises, CROSS_KEY)
 
     def _settle(
-        self, operation: str, promise: Conditional, shown: Cell, others: Sequence[tuple[int, Conditional]] = ()
+        self,
+        operation: str,
+        promise: Conditional,
+        shown: Cell,
+        others: Sequence[tuple[int, Conditional]] = (),
+        key: int = KEY,
     ) -> None:
-        promised, stage = Conditionals([*others, (KEY, promise)]), self._funded()
+        promised, stage = Conditionals([*others, (key, promise)]), self._funded()
         stage.start(half_a(body(9, 0, promised)), half_b(body(9)), by_a=True)
         stage.router.advance(QUARANTINE_S + 1)
-        statement = Settle(CHANNEL, inputs({KEY: shown}), proof(promised))
+        statement = Settle(CHANNEL, inputs({key: shown}), proof(promised))
         self._note(operation, stage.tell(signed(statement, by_a=False), nano=TON))
 
 

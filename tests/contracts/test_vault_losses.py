@@ -11,6 +11,9 @@ from vault_stage import ORDER_CODE, Party, Stage, address, refused, succeeded
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Body, Half
+from fairway.exchange.conditions import cross_conditional
+from fairway.exchange.reading import CROSS_KEY
+from fairway.exchange.terms import CrossPosition, CrossTerms
 from fairway.ton.vault_messages import EVIDENCE_VALUE, answer_loss
 from fairway.units import TON
 from fairway.vault import losses
@@ -89,6 +92,23 @@ def test_something_open_in_a_later_half_cancels_a_notice(stage: Stage, alice: Pa
     succeeded(show(stage, alice, 5 * TON, 0, 3))
     refused(answer(stage, alice, 0, 4, flat(ORDER_CODE)), NOTHING)
     succeeded(answer(stage, alice, 0, 4, holding(POSITION_KEY, position(alice))))
+    assert stage.losses(alice).notice is None
+
+
+def shared(*positions: CrossPosition) -> Conditionals:
+    """What the service's half holds where a pot stands beside a market with nothing in it."""
+    pot = CrossTerms(bytes(16), 5 * TON, 7 * TON, 10, 0, positions)
+    return flat(ORDER_CODE).add(CROSS_KEY, cross_conditional(pot, ORDER_CODE)[1])
+
+
+HELD = CrossPosition(3, False, True, 1, 1000, 50_000_000, 0, 50_000, 0, 50_000, 7)
+
+
+def test_a_pot_without_positions_is_nothing_open_and_one_with_them_is(stage: Stage, alice: Party):
+    refused(show(stage, alice, 5 * TON, 0, 3, shared(HELD)), EVIDENCE)
+    announce(stage, alice, 5 * TON, 0, 3, shared())
+    refused(answer(stage, alice, 0, 4, shared()), NOTHING)
+    succeeded(answer(stage, alice, 0, 4, shared(HELD)))
     assert stage.losses(alice).notice is None
 
 
