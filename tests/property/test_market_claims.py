@@ -7,6 +7,7 @@ from dataclasses import replace
 import market_history
 import pytest
 from market_history import History, Mirror
+from msgspec import structs
 
 from fairway.channel import dispute as rules
 from fairway.channel.dispute import A, B, challenge, start
@@ -257,11 +258,71 @@ def test_planted_forwards_that_know_no_funding_are_caught():
         self.receipts = {
             order: [(seqno, each._replace(base=0)) for seqno, each in fills] for order, fills in kept.items()
         }
-        found = real(self, market, half, seqno_b, (exits[0], 0), shown)
+        found = real(self, market, half, seqno_b, [(mark, 0) for mark, _ in exits], shown)
         self.receipts = kept
         return found
 
     caught(check_agreement, lambda m: m.setattr(History, "forwards", without))
+
+
+def both_places(self, market, half, seqno_b, exits, shown=None):
+    """A fill of a cross order speaks in the pot, and in its market once more."""
+    fills = self.unsigned(half, seqno_b, shown)
+    return [self.forward(order, *fill, exits) for order, *fill in fills if market in {self.place(order), order.market}]
+
+
+def truth_in_one_place(real):
+    def truth(self, *given):
+        with pytest.MonkeyPatch.context() as honest:
+            honest.setattr(History, "forwards", FORWARDS)
+            return real(self, *given)
+
+    return truth
+
+
+FORWARDS = History.forwards
+
+
+def test_planted_a_cross_fill_that_is_claimed_of_its_market_too_is_caught():
+    def plant(m):
+        m.setattr(History, "truth", truth_in_one_place(History.truth))
+        m.setattr(History, "forwards", both_places)
+
+    caught(check_c1, plant)
+    caught(check_c2, plant)
+
+
+def test_planted_a_reserve_that_counts_twice_is_caught():
+    def twice(values, margin, forwards):
+        return lost(values, margin, [each._replace(reserve=2 * each.reserve) for each in forwards])
+
+    caught(check_c1, lambda m: m.setattr(market_history, "lost", twice))
+
+
+def check_put_up(seed, count=None):
+    """What closes have won of the pot, and what side B still owes of it, is no more than was put up for it."""
+    history, count = History(seed, steps=30), Counter() if count is None else count
+    count["won"] += history.won_of_pot > 0
+    count["shared"] += sum(each is not None for each in history.newest.shared) > 1
+    owed = history.won_of_pot + history.newest.pot.cap
+    assert owed <= history.put_up, "the pot pays more than what both have signed"
+
+
+def test_what_a_close_wins_of_the_pot_side_b_owes_no_more():
+    count = Counter()
+    for seed in range(400):
+        check_put_up(seed, count)
+    assert min(count["won"], count["shared"]) > 40, count
+
+
+def test_planted_a_cap_that_a_win_does_not_lower_is_caught():
+    real = market_history.paid_into
+
+    def careless(pot, closure):
+        after, beyond = real(pot, closure)
+        return structs.replace(after, cap=pot.cap), beyond
+
+    caught(check_put_up, lambda m: m.setattr(market_history, "paid_into", careless))
 
 
 def test_planted_a_touch_that_leaves_the_mirrors_profit_is_caught():
