@@ -190,7 +190,7 @@ def test_open_interest_never_passes_its_cap():
 
 def test_without_the_look_at_its_arrival_an_order_passes_the_cap(monkeypatch):
     world, ada, bob = capped(interest=105)
-    monkeypatch.setattr(trading, "_has_room", lambda *_: True)  # planted
+    monkeypatch.setattr(trading, "_beyond_caps", lambda *_: "")  # planted
     world.propose(bob, [Wish(MARKET, False, 50, MARK, leverage=5)])
     world.propose(ada, [Wish(MARKET, True, 50, MARK, leverage=5)])
     assert world.engine.venue.open_lots[MARKET] == 150

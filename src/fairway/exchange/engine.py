@@ -110,7 +110,9 @@ class Engine:
         """Let `event` happen; what must be done about it, in order. `Rejected` leaves everything as it was."""
         if isinstance(event, Founded):
             return self._found(event)
-        turn = Turn(event.at_ms)
+        turn, depths = Turn(event.at_ms), self.venue.depths
+        is_due = event.at_ms >= depths.due_ms
+        sample = depths.look(self.venue.books, self.venue.rounds, event.at_ms) if is_due else None
         _dispatch(self.venue, turn, event)
         run_down(self.venue, turn)
         try:
@@ -118,6 +120,8 @@ class Engine:
         except Rejected as refusal:
             # Every rule was asked before anything changed; a half that cannot be made now is our own fault.
             raise IllegalTransition("engine.push", f"a half cannot be made: {refusal}") from refusal
+        if sample is not None:
+            depths.take(sample)
         booked = _check(self.venue, turn)
         self.applied += 1
         if self.applied % RECOUNT_EVERY == 0:

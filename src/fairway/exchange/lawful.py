@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from fairway.errors import Rejected
 from fairway.exchange.account import Account
@@ -18,7 +18,7 @@ from fairway.risk.margin import Health, health, is_no_worse, tier_at
 from fairway.risk.position import Closure
 from fairway.units import MILLION, check_lots
 
-__all__ = ["check_added", "check_orders", "reachable"]
+__all__ = ["check_added", "check_orders", "reachable", "reached"]
 
 
 def check_orders(
@@ -101,19 +101,23 @@ def _check_exposure(account: Account, orders: list[OrderTerms], drops: set[int])
 
     Not each order alone: many small ones would add up to a position that is under its maintenance at once.
     """
-    added: dict[tuple[int, bool], int] = {}
-    for terms in orders:
-        if terms.reduce_only:
-            continue
-        side = terms.market, terms.buy
-        lots = added[side] = added.get(side, 0) + terms.lots
+    for terms, whole in reached(account, orders, drops):
         contract = account.rules.listing(terms.market).contract
-        whole = check_lots(lots + reachable(account, side, drops))
         tier = tier_at(contract, notional(contract, whole, terms.limit_tick))
         if terms.leverage * tier.initial > MILLION:
             raise Rejected("order.leverage", "a position of this size allows less leverage", lots=whole)
         if 0 < (most := account.rules.listing(terms.market).caps.position) < whole:
             raise Rejected("order.position_cap", "one user holds no more in this market", lots=whole, limit=most)
+
+
+def reached(account: Account, orders: list[OrderTerms], drops: set[int]) -> Iterator[tuple[OrderTerms, int]]:
+    """Each order that may open, with the lots that its side may come to with it and those before it."""
+    added: dict[tuple[int, bool], int] = {}
+    for terms in orders:
+        if not terms.reduce_only:
+            side = terms.market, terms.buy
+            lots = added[side] = added.get(side, 0) + terms.lots
+            yield terms, check_lots(lots + reachable(account, side, drops))
 
 
 def reachable(account: Account, side: tuple[int, bool], drops: set[int]) -> int:

@@ -13,14 +13,37 @@ from fairway.market.instrument import Instrument
 from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.units import LOT_BOUND, MILLION, Lot, Ppm, parse_ton
 
-__all__ = ["Caps", "Listing", "default_listings", "parse_listings"]
+__all__ = ["Caps", "DepthRule", "Listing", "default_listings", "parse_listings"]
+
+
+DAY_S = 86_400
+PPM_BOUND = 1_000 * MILLION
+
+
+class DepthRule(msgspec.Struct, frozen=True, array_like=True):
+    """How caps follow what others rest within `band` ppm of the mark, on average over `window_ms`.
+
+    One user may hold `position` ppm of that, all longs together `interest` ppm of it on the thinner side; but never
+    less than `least_position` and `least_interest` lots, so that a market can begin.
+    """
+
+    band: int
+    window_ms: int
+    position: int
+    interest: int
+    least_position: int
+    least_interest: int
 
 
 class Caps(msgspec.Struct, frozen=True, array_like=True):
-    """How many lots one user may hold in a market, and all who are long together; 0: no cap."""
+    """How many lots one user may hold in a market, and all who are long together; 0: no cap.
+
+    With `depth` the caps are these at most, and less where the book is thin.
+    """
 
     position: int = 0
     interest: int = 0
+    depth: DepthRule | None = None
 
 
 class Listing(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +70,23 @@ class _Tier(msgspec.Struct, forbid_unknown_fields=True):
     maintenance: int
 
 
+class _Depth(msgspec.Struct, forbid_unknown_fields=True):
+    band: int
+    window_s: int
+    position: int
+    interest: int
+    least_position: int
+    least_interest: int
+
+    def rule(self, symbol: str) -> DepthRule:
+        is_lawful = 0 < self.band < MILLION and 0 < self.window_s <= DAY_S
+        is_lawful &= 0 < self.position <= PPM_BOUND and 0 < self.interest <= PPM_BOUND
+        if not (is_lawful and 0 < self.least_position <= self.least_interest < LOT_BOUND):
+            raise Rejected("market.caps", "a rule for caps by depth lies outside its bounds", symbol=symbol)
+        least = self.least_position, self.least_interest
+        return DepthRule(self.band, self.window_s * 1_000, self.position, self.interest, *least)
+
+
 class _Market(msgspec.Struct, forbid_unknown_fields=True):
     id: int
     symbol: str
@@ -65,6 +105,7 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
     max_open_interest: int = 0
     lenders_share: int = 0
     min_notional: str = "0"
+    depth: _Depth | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lenders_share <= MILLION:
@@ -85,7 +126,8 @@ class _Market(msgspec.Struct, forbid_unknown_fields=True):
         fees = Ppm(self.maker_fee), Ppm(self.taker_fee), Ppm(self.liquidation_fee)
         if not 0 <= self.max_position < LOT_BOUND > self.max_open_interest >= 0:
             raise Rejected("market.caps", "a cap lies outside its bounds", symbol=self.symbol)
-        caps = Caps(self.max_position, self.max_open_interest)
+        depth = self.depth.rule(self.symbol) if self.depth is not None else None
+        caps = Caps(self.max_position, self.max_open_interest, depth)
         return Listing(
             rules, Contract(payoff, self.unit, tiers, *fees), caps, self.lenders_share, parse_ton(self.min_notional)
         )

@@ -17,7 +17,7 @@ from fairway.exchange.change import Mandated, Revoked
 from fairway.exchange.dropping import drop, reconcile, sweep_if_due
 from fairway.exchange.mandate import is_mandated, order_key, scope_of, slot_of, unsigned_weight
 from fairway.exchange.permits import check_order_under, mandate_in
-from fairway.exchange.proposals import check_order_market, take_place
+from fairway.exchange.proposals import check_depth, check_order_market, take_place
 from fairway.exchange.sweeps import NEVER_MS
 from fairway.exchange.terms import OrderTerms
 from fairway.exchange.turn import Turn
@@ -43,6 +43,7 @@ def order_under(venue: Venue, turn: Turn, signed: event.Mandated) -> None:
     if replaced:
         _check_live(account, signed.mandate, [replaced])
     check_order_under(account, signed.mandate, order, turn.at_ms, replaced)
+    check_depth(venue, account, [order], {replaced} if replaced else set())
     check_order_market(venue, order, turn.at_ms)
     _check_unsigned(venue, channel, signed)
     _check_room(channel, account, order, replaced)

@@ -40,6 +40,7 @@ STATUSES = {
     "unfilled": Status.EXPIRED,  # IOC and market orders, and FOK that would not fill whole
     "would_take": Status.EXPIRED,  # post-only
     "open_interest": Status.EXPIRED,  # the market's cap
+    "position_cap": Status.EXPIRED,  # it woke when the book was too thin for what it would open
     "reductions_only": Status.EXPIRED,  # it woke in a market that only reduces
     "self_trade": Status.EXPIRED_IN_MATCH,
 }

@@ -15,7 +15,7 @@ from fairway.exchange.change import Accepted
 from fairway.exchange.dropping import drop, reconcile, sweep_if_due
 from fairway.exchange.effect import Absolve, Refuse
 from fairway.exchange.event import Proposed
-from fairway.exchange.lawful import check_orders
+from fairway.exchange.lawful import check_orders, reached
 from fairway.exchange.mandate import is_mandated
 from fairway.exchange.margins import check_market, move_margin
 from fairway.exchange.permits import check_granted, promises
@@ -25,7 +25,7 @@ from fairway.exchange.venue import Carrier, Venue, order_id_of
 from fairway.exchange.waking import enter
 from fairway.market.instrument import check_price
 
-__all__ = ["check_order_market", "half_of", "propose", "take_place"]
+__all__ = ["check_depth", "check_order_market", "half_of", "propose", "take_place"]
 
 NOT_CONSUMED = frozenset({"channel.seqno", "channel.phase", "channel.repeat"})
 
@@ -111,6 +111,7 @@ def _judged(venue: Venue, turn: Turn, event: Proposed, channel: Channel, account
     if channel.a and half == channel.a.half:
         raise Rejected("channel.repeat", "this half is accepted already", seqno=event.seqno)
     check_orders(account, event.orders, event.drops, turn.at_ms, event.moves, event.mandates)
+    check_depth(venue, account, event.orders, set(event.drops))
     check_granted(account, event.mandates, turn.at_ms)
     for terms in event.orders:
         check_order_market(venue, terms, turn.at_ms)
@@ -145,6 +146,18 @@ def check_order_market(venue: Venue, terms: OrderTerms, at_ms: int) -> None:
     if not terms.trigger_tick:
         check_price(instrument, terms.limit_tick, newest.mark, buy=terms.buy)
     venue.check_mode(terms.market, at_ms, reduce_only=terms.reduce_only)
+
+
+def check_depth(venue: Venue, account: Account, orders: list[OrderTerms], drops: set[int]) -> None:
+    """What the account would open stays within what the book could take back; else `Rejected` (`order.position_cap`).
+
+    The owner's copy does not ask this: it knows no book. What is held already may always be closed.
+    """
+    for terms, whole in reached(account, orders, drops):
+        bounds, s = venue.bounds(terms.market, account.channel_id), 1 if terms.buy else -1
+        opened = whole - max(0, -s * account.signed_lots(terms.market))
+        if 0 < (most := bounds.long if terms.buy else bounds.short) < opened:
+            raise Rejected("order.position_cap", "the book is too thin for a larger position", lots=opened, limit=most)
 
 
 def _check_room(channel: Channel, account: Account, event: Proposed) -> None:

@@ -49,8 +49,7 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         FORCES[Kind(terms.kind)],
         PREVENTIONS[terms.prevention],
     )
-    reason = "" if _has_room(venue, channel_id, order) else "open_interest"
-    if reason := reason or _refusal(venue, turn, terms, wish):
+    if reason := _beyond_caps(venue, channel_id, order) or _refusal(venue, turn, terms, wish):
         drop(venue, turn, channel_id, key, reason)
         return
     left = _take(venue, turn, channel_id, key, wish)
@@ -73,17 +72,22 @@ def _limit(account: Account, terms: OrderTerms) -> int:
     return better(terms.limit_tick, account.bankrupt_at(terms.market))
 
 
-def _has_room(venue: Venue, channel_id: bytes, order: LiveOrder) -> bool:
-    """Whether the market's open interest stays under its cap whatever the arriving order opens.
+def _beyond_caps(venue: Venue, channel_id: bytes, order: LiveOrder) -> str:
+    """Which cap of the market would not hold, whatever the arriving order opens, or nothing.
 
     Interest only grows where a taker opens, so a resting order needs no second look.
     """
-    terms = order.terms
-    most = venue.rules.listing(terms.market).caps.interest
-    if not most or terms.reduce_only:
-        return True
-    closing = venue.accounts[channel_id].closing_lots(terms.market, 1 if terms.buy else -1, order.left)
-    return venue.open_lots[terms.market] + order.left - closing <= most
+    terms, account = order.terms, venue.accounts[channel_id]
+    if terms.reduce_only:
+        return ""
+    bounds, s = venue.bounds(terms.market, channel_id), 1 if terms.buy else -1
+    opening = order.left - account.closing_lots(terms.market, s, order.left)
+    if (
+        opening
+        and 0 < (bounds.long if terms.buy else bounds.short) < s * account.signed_lots(terms.market) + order.left
+    ):
+        return "position_cap"
+    return "open_interest" if 0 < bounds.interest < venue.open_lots[terms.market] + opening else ""
 
 
 def _refusal(venue: Venue, turn: Turn, terms: OrderTerms, wish: Order) -> str:

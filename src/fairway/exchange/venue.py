@@ -15,6 +15,7 @@ from fairway.exchange.account import Account, Outcome
 from fairway.exchange.alarms import Alarms
 from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
+from fairway.exchange.depths import Bounds, Depths, caps_of
 from fairway.exchange.event import Founded, Priced, Switched
 from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.mandate import is_mandated, scope_of
@@ -113,6 +114,7 @@ class Venue:
         "closings",
         "counts",
         "debts",
+        "depths",
         "disputes",
         "dodges",
         "expiries",
@@ -171,6 +173,7 @@ class Venue:
         self.holders: dict[int, dict[bytes, None]] = {market: {} for market in self.rules.listings}
         self.net = dict.fromkeys(self.rules.listings, 0)
         self.open_lots = dict.fromkeys(self.rules.listings, 0)
+        self.depths = Depths(self.rules.listings, founded.secret, founded.at_ms)
         self.switches = Switches()
         self.expiries: dict[int, list[tuple[int, int]]] = {market: [] for market in self.rules.listings}
         self.unsigned: dict[int, deque[tuple[bytes, Debt]]] = {market: deque() for market in self.rules.listings}
@@ -250,6 +253,11 @@ class Venue:
     def mode(self, market: int, at_ms: int) -> Mode:
         """What `market` takes now: what the operator allows, and no more than reductions while the oracle is stale."""
         return max(self.switches.mode(market), Mode.REDUCE_ONLY if self.is_stale(market, at_ms) else Mode.OPEN)
+
+    def bounds(self, market: int, channel_id: bytes | None = None) -> Bounds:
+        """The caps of `market` now, for this user: what he rests himself does not widen his."""
+        owner = owner_of(channel_id) if channel_id is not None else None
+        return caps_of(self.rules.listing(market), self.depths.of_others(market, owner))
 
     def is_stale(self, market: int, at_ms: int) -> bool:
         """Whether no round of `market` is fresh at `at_ms`."""
@@ -368,6 +376,8 @@ class Venue:
         self.ledger.check()
         self.check_positions()
         self.check_touched(self.accounts)
+        if not self.depths.check():
+            raise IllegalTransition("venue.depths", "the depth of a market is not what its owners have rested")
         if not self.lend_state_matches_channels():
             raise IllegalTransition("venue.lend_state", "the house has not what the channels' side B has won")
 
@@ -420,6 +430,7 @@ class Venue:
         whole.update(canonical(sorted((name, sorted(markets)) for name, markets in self.touched.items())))
         whole.update(canonical([self.switches.number, sorted(self.switches.set.items())]))
         whole.update(canonical([self.bonded, sorted(self.slashed)]))
+        whole.update(canonical(self.depths.facts()))
         settling = self.settling
         whole.update(settling.pool.commitment + settling.shares.commitment)
         whole.update(b"".join(settling.holdings[name].commitment for name in sorted(settling.holdings)))

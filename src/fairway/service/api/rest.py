@@ -100,6 +100,10 @@ async def time(house: House) -> dict[str, int]:
 @get("/v1/exchangeInfo")
 async def exchange_info(house: House) -> Venue:
     """The venue's rules and markets."""
+    return await house.sequencer.ask(lambda: _venue(house))
+
+
+def _venue(house: House) -> Venue:
     rules = house.engine.rules
     return Venue(
         network=rules.network,
@@ -249,6 +253,8 @@ async def status(house: House) -> Status:
 
 def _market(house: House, listing: Listing) -> Market:
     instrument, contract, caps = listing.instrument, listing.contract, listing.caps
+    venue = house.engine.venue
+    bounds, depth = venue.bounds(listing.market), venue.depths.of_others(listing.market)
     return Market(
         symbol=instrument.symbol,
         market=instrument.market_id,
@@ -266,9 +272,14 @@ def _market(house: House, listing: Listing) -> Market:
         max_leverage=contract.max_leverage,
         max_position=str(caps.position),
         max_open_interest=str(caps.interest),
+        long_cap=str(bounds.long),
+        short_cap=str(bounds.short),
+        interest_cap=str(bounds.interest),
+        depth_bids=str(depth.bids),
+        depth_asks=str(depth.asks),
         min_notional=str(listing.min_notional),
         order_types={name.value: [force.value for force in form.forces] for name, form in TABLE.items()},
-        status=house.engine.venue.mode(listing.market, house.clock.now_ms()).name,
+        status=venue.mode(listing.market, house.clock.now_ms()).name,
     )
 
 

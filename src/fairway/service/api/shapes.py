@@ -40,7 +40,10 @@ class Shape(msgspec.Struct, frozen=True, rename="camel"):
 class Market(Shape, frozen=True):
     """One market's rules. Linear: `unit` nano per lot and tick; inverse: nano of one lot at a price of one tick.
 
-    A cap of 0 is none; `order_types` maps every type to its times in force; `status` is OPEN, REDUCE_ONLY or HALTED.
+    A cap of 0 is none. `max_position` and `max_open_interest` are the most that the caps may be; they are now
+    `long_cap`, `short_cap` and `interest_cap`, for who rests nothing himself, by the average lots that rest near the
+    mark (`depth_bids`, `depth_asks`). `order_types` maps every type to its times in force; `status` is
+    OPEN, REDUCE_ONLY or HALTED.
     """
 
     symbol: str
@@ -59,6 +62,11 @@ class Market(Shape, frozen=True):
     max_leverage: int
     max_position: str
     max_open_interest: str
+    long_cap: str
+    short_cap: str
+    interest_cap: str
+    depth_bids: str
+    depth_asks: str
     min_notional: str
     order_types: dict[str, list[str]]
     status: str
