@@ -37,9 +37,11 @@ class Sample(NamedTuple):
 class Depths:
     """The averages of every market whose caps follow its depth, by owner; `due_ms` is when to look again."""
 
-    __slots__ = ("_averages", "_last_ms", "_rules", "_secret", "_taken", "_totals", "due_ms")
+    __slots__ = ("_averages", "_bounds", "_last_ms", "_listings", "_rules", "_secret", "_taken", "_totals", "due_ms")
 
     def __init__(self, listings: Mapping[int, Listing], secret: bytes, at_ms: int) -> None:
+        self._listings = listings
+        self._bounds = {market: caps_of(listing, NOTHING) for market, listing in listings.items()}
         rules = {market: listing.caps.depth for market, listing in listings.items()}
         self._rules: dict[int, DepthRule] = {market: rule for market, rule in rules.items() if rule is not None}
         self._averages: dict[int, dict[int, Rested]] = {market: {} for market in self._rules}
@@ -76,6 +78,7 @@ class Depths:
                 else:
                     averages[owner] = after
             self._totals[market] = _sum(averages)
+            self._bounds[market] = caps_of(self._listings[market], self.of_others(market))
         self._taken += 1
         self.due_ms = self._next_ms(sample.at_ms)
 
@@ -84,6 +87,12 @@ class Depths:
         total = self._totals.get(market, NOTHING)
         own = self._averages[market].get(owner, NOTHING) if owner is not None and market in self._averages else NOTHING
         return Rested((total.bids - own.bids) // SCALE, (total.asks - own.asks) // SCALE)
+
+    def bounds(self, market: int, owner: int | None = None) -> Bounds:
+        """The caps of `market` now, for `owner`: what he rests himself does not widen his."""
+        if owner is None or owner not in self._averages.get(market, ()):
+            return self._bounds[market]
+        return caps_of(self._listings[market], self.of_others(market, owner))
 
     def check(self) -> bool:
         """Whether the sums are what their parts add up to."""

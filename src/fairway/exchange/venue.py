@@ -15,7 +15,7 @@ from fairway.exchange.account import Account, Outcome
 from fairway.exchange.alarms import Alarms
 from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
-from fairway.exchange.depths import Bounds, Depths, caps_of
+from fairway.exchange.depths import Bounds, Depths
 from fairway.exchange.event import Founded, Priced, Switched
 from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.mandate import is_mandated, scope_of
@@ -257,7 +257,7 @@ class Venue:
     def bounds(self, market: int, channel_id: bytes | None = None) -> Bounds:
         """The caps of `market` now, for this user: what he rests himself does not widen his."""
         owner = owner_of(channel_id) if channel_id is not None else None
-        return caps_of(self.rules.listing(market), self.depths.of_others(market, owner))
+        return self.depths.bounds(market, owner)
 
     def is_stale(self, market: int, at_ms: int) -> bool:
         """Whether no round of `market` is fresh at `at_ms`."""
