@@ -16,14 +16,14 @@ from msgspec.structs import replace
 
 from fairway.channel import codec
 from fairway.channel.phase import Phase
+from fairway.client.margin import Margin
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event
 from fairway.exchange.switch import Mode
-from fairway.exchange.terms import Kind, Source
+from fairway.exchange.terms import CROSS, Kind, Source
 from fairway.market.order import Prevention
-from fairway.risk.liquidation import bankruptcy_price
 from fairway.units import TON
 from tests.simulation.laws import Laws
 from tests.simulation.world import START, World
@@ -38,7 +38,8 @@ seldom = st.integers(0, 7).map(lambda drawn: drawn == 0)
 markets = st.sampled_from(MARKETS)
 places = st.integers(0, MOST_USERS - 1)
 sizes = st.sampled_from([1, 2, 7, 30, 100, 400, 2_000])
-leverages = st.sampled_from([1, 2, 5, 10, 20])
+leverages = st.sampled_from([0, 0, 1, 2, 5, 10, 20])
+"""0: out of the pot."""
 drifts = st.sampled_from([-80_000, -3_000, -500, -20, 0, 0, 0, 20, 500, 3_000, 80_000])
 """How far a limit stands from the mark, in ppm."""
 moves = st.sampled_from([500, 700, 900, 950, 980, 995, 1000, 1000, 1005, 1020, 1050, 1100, 1400, 2000])
@@ -200,8 +201,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         held = self.world.engine.accounts[name].positions[market]
         mark, buy = self.mark(market), held.position.s < 0
         limit = mark * (1_030 if buy else 970) // 1_000
-        lots = -(-held.position.lots * part // 4)
-        self.told(self.world.try_propose(name, [Wish(market, buy, lots, limit, Kind.IOC, 5, reduce_only=True)]))
+        lots, leverage = -(-held.position.lots * part // 4), 0 if held.is_cross else 5
+        self.told(self.world.try_propose(name, [Wish(market, buy, lots, limit, Kind.IOC, leverage, reduce_only=True)]))
 
     @rule(place=places, other=places, market=markets, above=st.booleans(), happens=st.sampled_from([True, True, False]))
     def protects(self, place, other, market, above, happens):
@@ -209,11 +210,12 @@ class ExchangeMachine(RuleBasedStateMachine):
         name = self.holder(place, market)
         if name is None:
             return
-        held = self.world.engine.accounts[name].positions[market].position
+        account = self.world.engine.accounts[name]
+        held = account.positions[market].position
         mark, buy = self.mark(market), held.s < 0
         trigger = mark * (1_004 if above else 996) // 1_000
         limit = trigger * (1_090 if buy else 910) // 1_000
-        wish = Wish(market, buy, held.lots, limit, Kind.IOC, 5, True, trigger, above)
+        wish = Wish(market, buy, held.lots, limit, Kind.IOC, 0 if account.is_cross(market) else 5, True, trigger, above)
         self.told(self.world.try_propose(name, [wish]))
         stands, is_open = self.someone(other)
         if happens and is_open and stands != name:
@@ -235,6 +237,40 @@ class ExchangeMachine(RuleBasedStateMachine):
             self.told(self.world.try_propose(name, []))
             self._lift()
 
+    @rule(one=places, other=places, data=st.data())
+    def pools(self, one, other, data):
+        if data.draw(st.booleans()):
+            self.fills_the_pot(one, data.draw(st.sampled_from([-50, -1, 1, 10, 100, 1_000])) * TON)
+        else:
+            self.pulls_apart(one, other, data.draw(st.sampled_from([100, 400, 2_000])))
+
+    def fills_the_pot(self, place, nano):
+        """Someone puts margin into his pot, or takes some out."""
+        name, is_open = self.someone(place)
+        if is_open:
+            code = self.world.try_propose(name, [], [], [Margin(CROSS, nano)])
+            self.told(code)
+            self.count["pot moved"] += not code
+
+    def pulls_apart(self, one, other, lots):
+        """Out of a small pot someone buys in both markets; one rises, the other falls, and he closes what has lost."""
+        (name, is_open), (maker, quotes) = self.someone(one), self.someone(other)
+        if name == maker or not (is_open and quotes):
+            return
+        self.fills_the_pot(one, lots * self.mark(2) * 10_000 // 9)
+        for market, size in ((2, lots), (1, 3 * lots)):
+            price = self.mark(market)
+            self.told(self.world.try_propose(maker, [Wish(market, False, size, price, leverage=5)]))
+            self.told(self.world.try_propose(name, [Wish(market, True, size, price, Kind.IOC, 0)]))
+        self.round_comes(1, 1_250, 0, 0, 0)
+        self.round_comes(2, 850, 0, 0, 0)
+        lost = self.world.engine.accounts[name].positions.get(2)
+        if lost is not None and lost.position.s > 0 and lost.is_cross:
+            price = self.mark(2)
+            self.told(self.world.try_propose(maker, [Wish(2, True, lost.position.lots, price, leverage=5)]))
+            closing = Wish(2, False, lost.position.lots, price, Kind.IOC, 0, reduce_only=True)
+            self.told(self.world.try_propose(name, [closing]))
+
     # The oracle
 
     @rule(market=markets, move=moves, premium=premiums, funding=fundings, pause=pauses)
@@ -251,9 +287,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         self._gap(name, market, beyond, pause)
 
     def _gap(self, name, market, beyond, pause):
-        contract, held = self.world.engine.venue.rules.listing(market).contract, self.world.engine.accounts[name]
-        position = held.positions[market].position
-        bound = bankruptcy_price(contract, position, self.world.engine.venue.rounds[market].funding)
+        account = self.world.engine.accounts[name]
+        position, bound = account.positions[market].position, account.bankruptcy_at(market)
         if bound is not None:
             target = bound * (1_000 - position.s * beyond) // 1_000
             self._stands_for(name, market, position, bound)

@@ -7,15 +7,23 @@ seqno, the same state after a replay) is kept over the whole history. Nothing he
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from fairway.channel.phase import TRADING
 from fairway.exchange import effect, event
+from fairway.exchange.account import Account
+from fairway.exchange.change import Margined
 from fairway.exchange.engine import Engine
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, POOL, WORLD, user
 from fairway.exchange.switch import Mode
+from fairway.exchange.terms import CROSS
+from fairway.risk.contract import Contract
 from fairway.risk.liquidation import bankruptcy_price
 from fairway.risk.margin import equity, maintenance
+from fairway.risk.position import Position
 from fairway.settlement.lending import Lending
 from fairway.settlement.settlement import Settlement
 from fairway.vault.losses import slash_fine, slash_stake
@@ -25,6 +33,24 @@ HOUSE = (POOL, INSURANCE, FEES, BOND, OPERATOR)
 
 class Broken(AssertionError):
     """An identity does not hold; the text begins with its name."""
+
+
+def standing(account: Account, market: int, need: Callable[[Contract, Position, int], int]) -> Position:
+    """What is held, with the margin that stands for it: its own, or what the pot and all others leave beside `need`."""
+    held = account.positions[market]
+    if held.terms is not None:
+        return held.position
+    left = account.pot.margin
+    for other, each in account.positions.items():
+        if other != market and each.terms is None:
+            contract, newest = account.rules.listing(other).contract, account.rounds[other]
+            left += equity(contract, each.position, newest.mark, newest.funding)
+            left -= need(contract, each.position, newest.mark)
+    return replace(held.position, margin=left)
+
+
+def _moves_pot(pushed: effect.Push) -> bool:
+    return any(isinstance(change, Margined) and change.market == CROSS for change in pushed.changes)
 
 
 def hold(name: str, *, that: bool, says: object) -> None:
@@ -50,6 +76,7 @@ class Laws:
     halves: dict[tuple[bytes, str, int], bytes] = field(default_factory=dict)
     pushed: dict[tuple[bytes, int], tuple[object, ...]] = field(default_factory=dict)
     pool: bytes = b""
+    promised: dict[bytes, int] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
     exposed: frozenset[bytes] = frozenset()
     count: Counter[str] = field(default_factory=Counter)
@@ -65,6 +92,7 @@ class Laws:
         self.closes_at_the_newest(effects)
         self.pool_follows_its_settlements(effects)
         self.coverage()
+        self.pots(effects)
         self.nobody_else_pays(happened)
         self.before = dict(self.engine.venue.ledger.balances)
         self.exposed = frozenset(
@@ -161,13 +189,14 @@ class Laws:
             return
         market, venue = happened.market, self.engine.venue
         contract = venue.rules.listing(market).contract
-        held = {
-            name: account.positions[market].position
-            for name, account in self.engine.accounts.items()
-            if market in account.positions
-        }
-        bounds = {name: bankruptcy_price(contract, each, happened.funding) for name, each in held.items()}
+        holders = {name: account for name, account in self.engine.accounts.items() if market in account.positions}
+        held = {name: standing(account, market, maintenance) for name, account in holders.items()}
+        alone = {name: standing(account, market, lambda *_: 0) for name, account in holders.items()}
+        bounds = {name: bankruptcy_price(contract, each, happened.funding) for name, each in alone.items()}
         for name, each in held.items():
+            if self._waits_for_others(holders[name], happened):
+                self.count["pot waits for its markets"] += 1
+                continue
             need = maintenance(contract, each, happened.mark)
             if equity(contract, each, happened.mark, happened.funding) >= need:
                 continue
@@ -184,6 +213,21 @@ class Laws:
                 that=is_solvent or not bears,
                 says=f"{name.hex()} is bankrupt in market {market} and stands: {held} {bounds} {happened.mark}",
             )
+
+    def _waits_for_others(self, account: Account, happened: event.Priced) -> bool:
+        """Whether the account's pot holds something in a market that is halted or whose oracle is silent."""
+        venue, at_ms = self.engine.venue, happened.at_ms
+        shared = [market for market, held in account.positions.items() if held.terms is None]
+        return any(venue.mode(each, at_ms) is Mode.HALTED or venue.is_stale(each, at_ms) for each in shared)
+
+    def pots(self, effects: list[effect.AnyEffect]) -> None:
+        """Of a pot nothing is promised beyond what its owner moved: what is won only shifts, what is lost is gone."""
+        moved = {wanted.channel_id for wanted in effects if isinstance(wanted, effect.Push) and _moves_pot(wanted)}
+        for name, account in self.engine.accounts.items():
+            promised = account.pot.margin + account.pot.cap if account.pot is not None else 0
+            if name not in moved:
+                hold("I11", that=promised <= self.promised.get(name, 0), says=f"the pot of {name.hex()} grew by itself")
+            self.promised[name] = promised
 
     def closes_at_the_newest(self, effects: list[effect.AnyEffect]) -> None:
         """I7: what we sign to be paid out is what the newest halves say, and nothing is open."""

@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from msgspec.structs import replace
 
 from fairway.channel import account as channel_account
-from fairway.exchange import engine, lifecycle, pricing, proposals, trading
+from fairway.exchange import account, engine, lifecycle, pricing, proposals, sharing, trading
 from fairway.exchange.account import Account
 from fairway.exchange.ledger import FEES, Ledger, user
 from fairway.exchange.venue import Venue
@@ -57,6 +57,8 @@ MUST_HAPPEN = {
     "raised oracle.round": 10,
     "raised oracle.signers": 10,
     "raised channel.repeat": 1,
+    "pot moved": 50,
+    "pushed Marked": 1,
 }
 """How often a rare thing must have happened for the histories to prove anything."""
 
@@ -78,7 +80,7 @@ def play_all(examples, steps, phases):
 
 def test_every_identity_holds_after_every_event_and_the_rare_branches_were_met():
     counted.clear()
-    play_all(*(400, 150) if LONG else (40, 80), SHRINKING if LONG else [Phase.generate])
+    play_all(*(400, 150) if LONG else (44, 80), SHRINKING if LONG else [Phase.generate])
     sys.stdout.writelines([f"seed {SEED}\n", *(f"{times:8} {name}\n" for name, times in sorted(counted.items()))])
     few = {name: counted[name] for name, least in MUST_HAPPEN.items() if counted[name] < least}
     assert not few, f"the generator hardly meets these: {few}"
@@ -161,6 +163,18 @@ def i11_the_same_margin_promised_twice(patch):
     patch.setattr(proposals, "_check_room", lambda *_: None)
 
 
+def i11_a_win_that_the_pot_is_promised_again(patch):
+    def paid(pot, closure):
+        after, beyond = sharing.paid(pot, closure)
+        return replace(after, cap=pot.cap), beyond
+
+    patch.setattr(account, "paid", paid)
+
+
+def i6_a_pot_that_is_judged_by_one_market_alone(patch):
+    patch.setattr(Account, "standing", lambda self, market: replace(self.positions[market].position, margin=10**15))
+
+
 def i12_a_loss_that_a_bystander_pays(patch):
     def taken(venue, name, nano):
         other = next(each for each in venue.accounts if user(each) != name)
@@ -182,6 +196,8 @@ def i12_a_loss_that_a_bystander_pays(patch):
         (i7_a_close_that_is_signed_as_asked, "I7"),
         (i10_losses_that_the_pool_never_sees, "venue.lend_state"),
         (i11_the_same_margin_promised_twice, "I11|engine.push"),
+        (i11_a_win_that_the_pot_is_promised_again, "I11|engine.push"),
+        (i6_a_pot_that_is_judged_by_one_market_alone, "I6|ledger|venue"),
         (i12_a_loss_that_a_bystander_pays, "I12|venue"),
     ],
 )
