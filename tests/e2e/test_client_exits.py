@@ -20,7 +20,7 @@ from fairway.exchange.event import Mandated, Outrun
 from fairway.exchange.fills import KEY_BITS
 from fairway.exchange.mandate import order_digest, order_key
 from fairway.exchange.paper import Exit
-from fairway.exchange.terms import MarketTerms
+from fairway.exchange.terms import CROSS, Kind, MarketTerms
 from fairway.service.errands import Errands
 from fairway.service.sight import HomeComing
 from fairway.service.watch import Watch
@@ -31,6 +31,7 @@ from fairway.units import TON
 
 FUNDING = 98_765
 LOTS = 1_000
+OTHER, OTHER_MARK = 3 - MARKET, 52_000
 
 
 @asynccontextmanager
@@ -72,16 +73,16 @@ async def opened(chain, service, *names):
         yield users
 
 
-async def exit_rounds(chain, service, user, mark):
-    """The rounds just before and at the exit moment of the channel that `user` is leaving."""
+async def exit_rounds(chain, service, user, mark, market=MARKET, before=MARK):
+    """The rounds of `market` just before and at the exit moment of the channel that `user` is leaving."""
     channel_id = user.session.side.channel_id
     await until(lambda: service.engine.channels[channel_id].phase is Phase.QUARANTINED)
     started = (await user.onchain.channel()).quarantine.started_at
     moment_ms = started * 1000 + service.engine.rules.patience_ms
     rounds = []
-    for at_ms, at_mark in ((moment_ms - 1, MARK), (moment_ms, mark)):
+    for at_ms, at_mark in ((moment_ms - 1, before), (moment_ms, mark)):
         service.now_ms = at_ms - 1_000
-        rounds.append(service.priced(at_mark, funding=FUNDING))
+        rounds.append(service.priced(at_mark, market, FUNDING))
         await service.sequencer.submit(rounds[-1])
     return Exit(*rounds)
 
@@ -110,6 +111,30 @@ async def test_who_leaves_with_a_position_is_paid_what_the_ledger_says_to_the_na
         await paid_out(chain, service, alice)
         assert account.withdrawn == owed
         assert service.engine.venue.recovered == 0, "nothing is left to insurance, and nothing is missing"
+
+
+@pytest.mark.parametrize(("mark", "other"), [(MARK - 3_000, 53_000), (MARK - 1_000, 57_000), (MARK + 500, 49_000)])
+async def test_who_leaves_with_a_pot_is_paid_what_all_of_it_is_worth_together_to_the_nano(tmp_path, mark, other):
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
+        await service.sequencer.submit(service.priced(OTHER_MARK, OTHER))
+        await alice.session.move_margin(CROSS, 60 * TON)
+        for market, at, lots in ((MARKET, MARK, LOTS), (OTHER, OTHER_MARK, 2_000)):
+            await bob.session.place(Wish(market, False, lots, at, leverage=10))
+            await alice.session.place(Wish(market, True, lots, at, Kind.IOC, leverage=0))
+        account = service.engine.accounts[alice.session.side.channel_id]
+        await alice.leave()
+        rounds = {
+            MARKET: await exit_rounds(chain, service, alice, mark),
+            OTHER: await exit_rounds(chain, service, alice, other, OTHER, OTHER_MARK),
+        }
+        assert not account.positions
+        owed = account.balance
+        await chain.advance(service.engine.rules.quarantine_s + 2)
+        await until_settled(alice)
+        await alice.claim(rounds)
+        await paid_out(chain, service, alice)
+        assert account.withdrawn == owed
+        assert abs(service.engine.venue.recovered) <= 1, "two exits in the ledger, one claim on chain"
 
 
 async def test_who_leaves_and_claims_nothing_is_paid_what_he_won_all_the_same(tmp_path):
