@@ -411,6 +411,13 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
         test_a_touch_counts_from_the_terms_to_the_start_and_against_side_a,
     ),
     (
+        "an order that A's half does not hold counts there, as a sub-key's would",
+        POT,
+        "assert (!promisedByA & (receipt",
+        "assert (promisedByA | (receipt",
+        test_a_fill_that_the_service_signed_after_its_half_counts_in_its_half,
+    ),
+    (
         "a reserve counts twice",
         POT,
         "reserves += groups",
