@@ -1,4 +1,7 @@
-"""SIGKILL at random instants: whatever a user was told is there after the restart, byte for byte."""
+"""SIGKILL at random instants: whatever a user was told is there after the restart, byte for byte.
+
+Snapshots are on: but for the first, starts go on from one, and end where a replay from the first entry does.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from fairway.exchange.engine import Engine
 from fairway.service import archive
 from fairway.service.journal import Journal
 
+OFTEN = ("--snapshot-every", "20")
 KILLS = int(os.environ.get("FAIRWAY_KILLS", "200" if os.environ.get("FAIRWAY_SIM") else "5"))
 
 
@@ -81,17 +85,22 @@ async def test_every_acknowledged_push_survives_a_kill_and_the_books_are_rebuilt
     folder = tmp_path / "venue"
     async with prepared(folder, "alice", "bob") as traders:
         engine, _ = rebuilt(folder)
+        since = []
         for _ in range(KILLS):
-            process = await asyncio.to_thread(Process, folder)
+            process = await asyncio.to_thread(Process, folder, *OFTEN)
+            since.append(process.ready["snapshot"] or 0)
             assert process.ready["book_digest"] == engine.book_digest().hex()
             assert process.ready["digest"] == engine.digest().hex()
             for trader in traders:
                 await trader.restart(process.ready["ws"])
             await trade_until_killed(process, traders)
+            assert "snapshot" not in process.errors, process.errors
             engine, entries = rebuilt(folder)
             assert entries > process.ready["entries"], "nothing happened"
             check_kept(folder, traders)
-        final = await asyncio.to_thread(Process, folder)
+        assert since == sorted(since)
+        assert since[-1] > 0, "no start went on from a snapshot"
+        final = await asyncio.to_thread(Process, folder, *OFTEN)
         assert final.ready["digest"] == engine.digest().hex()
         for trader in traders:
             await trader.restart(final.ready["ws"])

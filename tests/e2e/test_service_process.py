@@ -6,6 +6,8 @@ import asyncio
 import secrets
 import socket
 import stat
+import time
+from contextlib import suppress
 
 import pytest
 from service_stage import MARK, MARKET, NETWORK, SYMBOL, WITHIN_S, Process, found, posted, prepared, priced
@@ -145,6 +147,47 @@ def test_a_clean_stop_seals_the_journal_and_a_start_continues_it(tmp_path):
     assert again.ready["entries"] == 2
     assert again.get("/v1/status")[1]["replayedCheckpoints"] == 1
     assert again.stop() == 0
+
+
+def test_a_clean_stop_leaves_a_snapshot_and_a_start_goes_on_from_it_or_from_what_is_good(tmp_path):
+    folder = found(tmp_path / "venue")
+    first = Process(folder, "--snapshot-every", "5")
+    assert (first.ready["snapshot"], first.ready["replayed"]) == (None, 1)
+    for number in range(1, 12):
+        first.post("/v1/oracle/round", posted(priced(number)))
+    assert first.stop() == 0, first.errors
+    again = Process(folder, "--snapshot-every", "5")
+    assert (again.ready["snapshot"], again.ready["replayed"]) == (11, 0)
+    assert again.get(f"/v1/premiumIndex?symbol={SYMBOL}")[1]["round"] == 11
+    shown = again.get("/v1/status")[1]
+    assert (shown["startedFrom"], shown["snapshot"], shown["replayedEntries"]) == (11, 11, 0)
+    assert again.stop() == 0
+    snapshot = max(folder.glob("snapshot-*"))
+    snapshot.write_bytes(snapshot.read_bytes()[:-1])
+    older = Process(folder, "--snapshot-every", "5")
+    assert (older.ready["digest"], older.ready["entries"]) == (again.ready["digest"], 12)
+    assert older.stop() == 0
+    assert f"{snapshot.name} is not used: it is not as it was written [snapshot.damaged]" in older.errors
+
+
+STRAYING = """
+from fairway.exchange.engine import Engine
+digest = Engine.digest
+Engine.digest = lambda self: digest(self)[::-1]
+"""
+
+
+def test_a_service_whose_state_is_not_what_its_journal_gives_ends(tmp_path):
+    """The planted bug: the service holds another state than it wrote down."""
+    folder = found(tmp_path / "venue")
+    process = Process(folder, "--snapshot-every", "5", planted=STRAYING)
+    with suppress(OSError):
+        for number in range(1, 100):
+            process.post("/v1/oracle/round", posted(priced(number)))
+            time.sleep(0.1)
+    assert process.wait() == 70
+    assert "[service.strayed]" in process.errors
+    assert not list(folder.glob("snapshot-*"))
 
 
 async def test_two_users_trade_and_the_settlement_is_proven(tmp_path):

@@ -245,7 +245,7 @@ async def test_an_entry_that_cannot_be_replayed_is_named(tmp_path, payload):
     assert (caught.value.code, caught.value.facts["seq"]) == ("journal.replay", 1)
 
 
-async def test_checkpoints_are_taken_as_the_journal_grows(bench, monkeypatch):
-    monkeypatch.setattr(run, "CHECKPOINT_EVERY", 100)
+async def test_checkpoints_are_taken_as_the_journal_grows(bench):
+    bench.sequencer = Sequencer(bench.machine, bench.journal, bench.performer, bench.clock, checkpoint_every=100)
     await bench.serve(*([1] * 1000))
     assert len(bench.journal.checkpoints()) >= 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,7 @@ from fairway.service.clock import ChainClock, Clock, WallClock
 from fairway.service.cluster import Cluster
 from fairway.service.heap import building
 from fairway.service.house import House, Settings
+from fairway.service.run import Replayed
 from fairway.service.serve import bind
 from fairway.service.serve import serve as serve_house
 from fairway.service.workers import Processes
@@ -54,16 +57,31 @@ def serve(
     toncenter_key_file: KeyFile = None,
     lite_servers: LiteServers = None,
     clock: Annotated[Time, typer.Option(help="Whose time events carry: this machine's, or the chain's.")] = Time.WALL,
+    snapshot_every: Annotated[
+        int, typer.Option(min=0, help="Entries between snapshots of the state, for a quick restart; 0 for none.")
+    ] = 10_000,
     ready_json: Annotated[bool, typer.Option(help="Print one line of JSON when requests are taken.")] = False,
 ) -> None:
     """Run the service: the loop, its journal, the WebSocket and REST."""
     at = None if chain is None else ChainAt(chain, toncenter_key_file, lite_servers)
     going_by = asyncio.run(_clock(clock, at))
     provers = Cluster(ray) if ray else Processes(workers)
-    settings = Settings(folder, read_passphrase(passphrase_file), provers, epoch, prove_at_exit, at, going_by)
+    settings = Settings(
+        folder,
+        read_passphrase(passphrase_file),
+        provers,
+        epoch,
+        prove_at_exit,
+        at,
+        going_by,
+        snapshot_every,
+        partial(typer.echo, err=True),
+    )
     listener = bind(host, port)
+    began = time.monotonic_ns()
     with building():
         house = House.open(settings)
+    elapsed_ms = (time.monotonic_ns() - began) // 1_000_000
     port = listener.getsockname()[1]
 
     def ready() -> None:
@@ -74,17 +92,24 @@ def serve(
                 "ws": f"ws://{host}:{port}/v1/ws",
                 "port": port,
                 "entries": replayed.entries,
-                "replay_ms": replayed.elapsed_ms,
+                "snapshot": replayed.snapshot,
+                "replayed": replayed.replayed,
+                "replay_ms": elapsed_ms,
                 "digest": house.engine.digest().hex(),
                 "book_digest": house.engine.book_digest().hex(),
             }
             typer.echo(msgspec.json.encode(line))
         else:
-            rate = replayed.entries * 1000 // max(1, replayed.elapsed_ms)
-            typer.echo(f"replayed {replayed.entries} entries in {replayed.elapsed_ms} ms ({rate} events/s)")
+            typer.echo(f"{_told(replayed)} in {elapsed_ms} ms")
             typer.echo(f"serving on http://{host}:{port}, sessions on ws://{host}:{port}/v1/ws")
 
     asyncio.run(serve_house(house, listener, ready))
+
+
+def _told(replayed: Replayed) -> str:
+    """From what the state was built."""
+    start = "the first entry" if replayed.snapshot is None else f"the snapshot at entry {replayed.snapshot}"
+    return f"started from {start}, {replayed.replayed} of {replayed.entries} entries replayed"
 
 
 async def _clock(whose: Time, at: ChainAt | None) -> Clock:

@@ -1,6 +1,7 @@
 """The service's hands on chain: closes, challenges, evidence, sent through the operator's wallet in their order.
 
-An errand is learnt from the journal, live or replayed, and looks first whether the chain shows it done already.
+An errand is on the docket as the journal asks for it, live or replayed, until it is done; it looks first whether the
+chain shows it done already.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.phase import Phase
-from fairway.channel.state import Body, SignedHalf
+from fairway.channel.state import Body, Half, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.claims import claim, markets
-from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PostValue, PunishDodge, PunishFill, Push, SignClose
+from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PostValue, PunishDodge, PunishFill, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
 from fairway.exchange.paper import Paper, Promised
 from fairway.exchange.site import channel_setup
 from fairway.exchange.wire import CloseSigned, encode
+from fairway.service.docket import AnyErrand, Docket, Leaving, Lifted, Step
 from fairway.service.evidence import absolving, dodge_evidence, fill_evidence
 from fairway.service.hub import Hub
 from fairway.service.keys import Keyring
 from fairway.service.lenders import posted_value
 from fairway.service.losses import Losses
-from fairway.service.papers import Papers
 from fairway.service.sight import channel_sight
 from fairway.ton.address import Address
 from fairway.ton.cells import Cell, cell_hash
@@ -62,58 +63,66 @@ Errand = Callable[[], Awaitable[None]]
 
 
 class Errands:
-    """What one engine's effects ask of the chain."""
+    """What one engine's effects ask of the chain. `docket` has what was asked so far, where there was anything."""
 
-    def __init__(self, chain: Chain, engine: Engine, keyring: Keyring, hub: Hub) -> None:
+    def __init__(self, chain: Chain, engine: Engine, keyring: Keyring, hub: Hub, docket: Docket | None = None) -> None:
         self._chain = chain
         self._engine = engine
         self._keyring = keyring
         self._hub = hub
-        self._errands: asyncio.Queue[Errand] = asyncio.Queue()
-        self._papers = Papers()
-        self._losses = Losses(chain, engine, self._show, self._signer, self._name)
-        self._value: PostValue | None = None
+        self._docket = docket if docket is not None else Docket(engine)
+        self._started = 0
+        self._news = asyncio.Event()
+        self._losses = Losses(chain, engine, self._docket.citable, self._show, self._signer, self._name)
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Take on what `event` asks for."""
-        self._papers.note(event, effects)
-        self._losses.note(event, effects)
-        pushes = {effect.channel_id: effect for effect in effects if isinstance(effect, Push)}
+        self._docket.note(event, effects)
         for effect in effects:
-            match effect:
-                case SignClose():
-                    self._tell_close(effect)
-                    self._take_on(partial(self._close, effect))
-                case Challenge():
-                    self._take_on(partial(self._challenge, effect))
-                case PunishFill():
-                    self._take_on(partial(self._punish_fill, effect))
-                case PunishDodge():
-                    self._take_on(partial(self._punish_dodge, effect))
-                case Absolve():
-                    self._take_on(partial(self._absolve, effect, pushes[effect.channel_id]))
-                case PostValue():
-                    self._value = effect
-                    self._take_on(partial(self._post_value, effect))
-                case _:
-                    pass
-        if isinstance(event, Disputed):
-            standing = self._engine.accounts[event.channel_id].standing_markets()
-            self._take_on(partial(self._replace_unknown, event.channel_id))
-            self._take_on(partial(self._settle, event, standing))
-            self._take_on(partial(self._settle_for_user, event))
-            self._take_on(partial(self._finish, event.channel_id))
-
-    def _take_on(self, errand: Errand) -> None:
-        self._errands.put_nowait(errand)
+            if isinstance(effect, SignClose):
+                self._tell_close(effect)
+        self._news.set()
 
     async def run(self) -> None:
         """Run every errand, side by side, until cancelled; the wallet keeps their messages in order."""
         self._purse = Purse(self._chain, self._keyring.operator(), self._engine.rules.network)
+        self._started = 0
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._losses.run())
             while True:
-                tasks.create_task(_patiently(await self._errands.get()))
+                self._news.clear()
+                for number in [each for each in self._docket.errands if each >= self._started]:
+                    tasks.create_task(self._see_to(number))
+                self._started = self._docket.taken
+                await self._news.wait()
+
+    async def _see_to(self, number: int) -> None:
+        """Run one errand to its end, and take it off the docket."""
+        await _patiently(partial(self._do, self._docket.errands[number]))
+        self._docket.settle(number)
+
+    async def _do(self, errand: AnyErrand) -> None:  # noqa: C901 - the table of errands
+        match errand:
+            case SignClose():
+                await self._close(errand)
+            case Challenge():
+                await self._challenge(errand)
+            case PunishFill():
+                await self._punish_fill(errand)
+            case PunishDodge():
+                await self._punish_dodge(errand)
+            case PostValue():
+                await self._post_value(errand)
+            case Lifted(absolve, half):
+                await self._absolve(absolve, half)
+            case Leaving(disputed, _, Step.REPLACE_UNKNOWN):
+                await self._replace_unknown(disputed.channel_id)
+            case Leaving(disputed, standing, Step.SETTLE):
+                await self._settle(disputed, standing)
+            case Leaving(disputed, _, Step.SETTLE_FOR_USER):
+                await self._settle_for_user(disputed)
+            case Leaving(disputed, _, Step.FINISH):
+                await self._finish(disputed.channel_id)
 
     # Closing together
 
@@ -223,7 +232,7 @@ class Errands:
         newest = channel.a
         if view is None or view.quarantine is None or newest is None or view.quarantine.adopted:
             return
-        cited = self._papers.half(channel_id, newest.half.cited)
+        cited = self._docket.papers.half(channel_id, newest.half.cited)
         if cited is None or _body(view.quarantine.a) != newest.half.body or cited.seqno == view.quarantine.b.seqno:
             return
         if not self._is_whole(channel_id, view.quarantine):
@@ -234,17 +243,17 @@ class Errands:
         rules, signer = self._engine.rules, self._signer(dispute.channel_id)
         return Paper(
             rules.network,
-            self._papers.exits(dispute.started_ms + rules.patience_ms),
-            self._papers.until(dispute.started_ms),
+            self._docket.papers.exits(dispute.started_ms + rules.patience_ms),
+            self._docket.papers.until(dispute.started_ms),
             standing,
             {
                 order: (receipt, signer.sign(receipt.digest()))
-                for order, receipt in self._papers.receipts(dispute.channel_id).items()
+                for order, receipt in self._docket.papers.receipts(dispute.channel_id).items()
                 if receipt.at_ms <= dispute.started_ms
             },
-            {order: terms for order, (terms, _) in self._papers.mandated(dispute.channel_id).items()},
+            {order: terms for order, (terms, _) in self._docket.papers.mandated(dispute.channel_id).items()},
             is_late=is_late,
-            mandated={order: word for order, (_, word) in self._papers.mandated(dispute.channel_id).items()},
+            mandated={order: word for order, (_, word) in self._docket.papers.mandated(dispute.channel_id).items()},
         )
 
     def _promises(self, channel_id: bytes) -> dict[bytes, Conditionals]:
@@ -301,10 +310,10 @@ class Errands:
         body = dodge_evidence(rules.network, punish, self._name(punish.channel_id))
         await self._show(body)
 
-    async def _absolve(self, absolve: Absolve, push: Push) -> None:
+    async def _absolve(self, absolve: Absolve, half: Half) -> None:
         if await self._owes(absolve.channel_id, absolve.match_id):
             signer = self._signer(absolve.channel_id)
-            service = SignedHalf(push.half, signer.sign(push.half.digest()))
+            service = SignedHalf(half, signer.sign(half.digest()))
             body = absolving(self._name(absolve.channel_id), absolve, service)
             await self._show(body)
 
@@ -314,10 +323,12 @@ class Errands:
         """Tell the vault what its shares are worth, as soon as it listens and unless a newer epoch says it better."""
         vault, rules = self._engine.rules.vault, self._engine.rules
         posted = read_pool(await self._chain.run_get(vault, "get_pool"))
-        await self._until_chain((posted.posted_s + rules.quarantine_s) * MILLIS, lambda: newest is not self._value)
+        await self._until_chain(
+            (posted.posted_s + rules.quarantine_s) * MILLIS, lambda: newest is not self._docket.value
+        )
         books = read_books(await self._chain.run_get(vault, "get_books"))
         value = posted_value(posted, newest, books.locked - books.bond)
-        if newest is not self._value or newest.record == posted.record or value == posted.value:
+        if newest is not self._docket.value or newest.record == posted.record or value == posted.value:
             return
         said = pool_value(Address.parse(vault), posted.epoch + 1, value, newest.record)
         signature = self._keyring.consent().sign(cell_hash(said))

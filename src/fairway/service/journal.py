@@ -110,6 +110,18 @@ class Journal:
             row = self._database.execute("SELECT payload FROM entries WHERE seq = ?", (seq,)).fetchone()
         return row[0] if row else None
 
+    def page(self, after: int, limit: int) -> list[bytes]:
+        """The payloads of at most `limit` entries behind entry `after`, oldest first."""
+        query = "SELECT payload FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
+        with reporting():
+            return [row[0] for row in self._database.execute(query, (after, limit))]
+
+    def hash_at(self, seq: int) -> bytes | None:
+        """The hash of entry `seq`; None where there is none."""
+        with reporting():
+            row = self._database.execute("SELECT hash FROM entries WHERE seq = ?", (seq,)).fetchone()
+        return row[0] if row else None
+
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Remember the digests of the state after entry `checkpoint.seq`."""
         with reporting():
@@ -119,6 +131,24 @@ class Journal:
         """All checkpoints by the number of their entry."""
         with reporting():
             return {row[0]: Checkpoint(*row) for row in self._database.execute("SELECT * FROM checkpoints")}
+
+    def checkpoint_at(self, seq: int) -> Checkpoint | None:
+        """The checkpoint at entry `seq`, if there is one."""
+        return self._checkpoint("WHERE seq = ?", seq)
+
+    def checkpoint_after(self, seq: int) -> Checkpoint | None:
+        """The first checkpoint behind entry `seq`, if there is one."""
+        return self._checkpoint("WHERE seq > ? ORDER BY seq LIMIT 1", seq)
+
+    def newest_checkpoint(self) -> int:
+        """The entry of the newest checkpoint; -1 where there is none."""
+        newest = self._checkpoint("WHERE seq >= ? ORDER BY seq DESC LIMIT 1", 0)
+        return newest.seq if newest is not None else -1
+
+    def _checkpoint(self, where: str, seq: int) -> Checkpoint | None:
+        with reporting():
+            row = self._database.execute(f"SELECT * FROM checkpoints {where}", (seq,)).fetchone()  # noqa: S608 - ours
+        return Checkpoint._make(row) if row else None
 
     def letters_after(self, topic: bytes, number: int, limit: int) -> list[Letter]:
         """The first `limit` letters of `topic` above `number`, oldest first."""

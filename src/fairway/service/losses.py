@@ -9,7 +9,7 @@ looks has nothing to answer it with. Every step follows from what the vault show
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fairway.chain.interface import Chain
@@ -17,9 +17,8 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import Half, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import InvalidMessage, Rejected, Unavailable
-from fairway.exchange.effect import AnyEffect, Push, SignHalf
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent
+from fairway.service.citable import Citable
 from fairway.ton.cells import Cell
 from fairway.ton.vault_messages import (
     SignedCell,
@@ -63,27 +62,18 @@ class Losses:
         self,
         chain: Chain,
         engine: Engine,
+        citable: Citable,
         tell: Callable[[Cell], Awaitable[None]],
         signer_of: Callable[[bytes], Signer],
         name_of: Callable[[bytes], bytes],
     ) -> None:
         self._chain = chain
         self._engine = engine
+        self._citable = citable
         self._tell = tell
         self._signer_of = signer_of
         self._name_of = name_of
-        self._halves: dict[bytes, dict[int, Half]] = {}
         self._sent: dict[bytes, int] = {}
-
-    def note(self, _event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
-        """Keep our halves that a user may still cite; they are signed again as they were, never made anew."""
-        for effect in effects:
-            if isinstance(effect, Push | SignHalf):
-                newest = self._engine.channels[effect.channel_id].a
-                kept = self._halves.setdefault(effect.channel_id, {})
-                kept[effect.half.seqno] = effect.half
-                for seqno in [each for each in kept if newest is not None and each < newest.half.cited]:
-                    del kept[seqno]
 
     async def run(self) -> None:
         """Look whenever something happens to the vault, and now and then, until cancelled."""
@@ -119,7 +109,7 @@ class Losses:
         channel, account = self._engine.channels[channel_id], self._engine.accounts[channel_id]
         if channel.phase is not Phase.OPEN or channel.a is None or account.orders or account.positions:
             return None
-        cited = self._halves.get(channel_id, {}).get(channel.a.half.cited)
+        cited = self._citable.half(channel_id, channel.a.half.cited)
         promised = account.promised()
         if cited is None or cited.body != channel.a.half.counterparty:
             return None

@@ -23,8 +23,9 @@ from fairway.crypto.pedersen import Opening
 from fairway.errors import IllegalTransition, InvalidProof, Rejected, Unavailable
 from fairway.exchange.effect import AnyEffect, ProveRecord
 from fairway.exchange.event import AnyEvent, Assessed, EpochProved, Proved
+from fairway.service.wanted import Wanted
 from fairway.service.workers import Workers
-from fairway.settlement.job import Job, check_epoch, is_proven, lay_out, prove_group, prove_records
+from fairway.settlement.job import Job, check_epoch, lay_out, prove_group, prove_records
 
 __all__ = ["Progress", "Provers"]
 
@@ -69,19 +70,22 @@ class Provers:
     """The list of records that want a proof, and the workers' next errands.
 
     `submit` puts a finished proof to the loop. `epoch` records, or a few more, are ranged together; fewer at the end,
-    by `finish`.
+    by `finish`. `wanted` is the list where there is one already.
     """
 
-    def __init__(self, submit: Callable[[AnyEvent], Awaitable[None]], workers: Workers, epoch: int = 64) -> None:
+    def __init__(
+        self,
+        submit: Callable[[AnyEvent], Awaitable[None]],
+        workers: Workers,
+        epoch: int = 64,
+        wanted: Wanted | None = None,
+    ) -> None:
         self._submit = submit
         self._workers = workers
         self._epoch = epoch
-        self._jobs: dict[int, Job] = {}
-        self._unproved: dict[bytes, int] = {}
-        self._shown: deque[int] = deque()
+        self._wanted = wanted if wanted is not None else Wanted()
         self._is_assessing = self._is_insolvent = False
-        self._taken: set[int] = set()
-        self._ranged = 0
+        self._taken: set[bytes] = set()
         self._ranging: Ranging | None = None
         self._errands: set[asyncio.Task[None]] = set()
         self._proved = self._verified = self._failed = 0
@@ -91,40 +95,32 @@ class Provers:
     @property
     def unproved(self) -> int:
         """Records whose own proof is not durable yet."""
-        return len(self._unproved)
+        return len(self._wanted.unproved)
 
     @property
     def unranged(self) -> int:
         """Records that no epoch makes final yet."""
-        return len(self._jobs)
+        return len(self._wanted.jobs)
 
     @property
     def progress(self) -> Progress:
         """How far the proofs of records have come."""
-        waiting = len(self._unproved) - len(self._taken)
+        waiting = len(self._wanted.unproved) - len(self._taken)
         return Progress(waiting, len(self._taken), self._proved, self._verified, self._failed)
 
     def note(self, event: AnyEvent, effects: Sequence[AnyEffect]) -> None:
         """Put new records on the list, and take those off whose proofs `event` brought."""
-        for effect in effects:
-            if isinstance(effect, ProveRecord):
-                self._jobs[effect.number] = Job(effect.record, effect.fills)
-                if is_proven(effect.record):
-                    self._unproved[effect.record.txid] = effect.number
-                else:
-                    self._shown.append(effect.number)
-                self._wake.set()
+        self._wanted.note(event, effects)
+        if any(isinstance(effect, ProveRecord) for effect in effects):
+            self._wake.set()
         if isinstance(event, Proved):
-            self._taken.discard(self._unproved.pop(event.txid, -1))
+            self._taken.discard(event.txid)
         elif isinstance(event, EpochProved):
-            for number in range(event.first, event.last):
-                self._jobs.pop(number, None)
-            self._ranged, self._is_insolvent = event.last, False
-            while self._shown and self._shown[0] < self._ranged:
-                self._shown.popleft()
+            self._is_insolvent = False
 
     async def run(self) -> None:
         """Prove whatever comes, until cancelled. Raises `IllegalTransition` (`prover.failed`): see `_attempt`."""
+        self._wake.set()
         while True:
             await self._wake.wait()
             with suppress(Unavailable):  # the loop is closing; what is left is found again after the next start
@@ -175,36 +171,37 @@ class Provers:
         self._ranging, self._is_assessing = None, False
 
     def _next_errand(self, epoch: int) -> Coroutine[None, None, None] | None:
-        waiting = len(self._unproved) - len(self._taken)
+        waiting = len(self._wanted.unproved) - len(self._taken)
         if waiting:
             size = min(BATCH, -(-waiting // self._workers.count))
-            free = (number for number in self._unproved.values() if number not in self._taken)
-            numbers = list(islice(free, size))
-            self._taken.update(numbers)
-            return self._prove(numbers)
+            free = (txid for txid in self._wanted.unproved if txid not in self._taken)
+            txids = list(islice(free, size))
+            self._taken.update(txids)
+            return self._prove([self._wanted.jobs[self._wanted.unproved[txid]] for txid in txids])
         if self._ranging is None and not self._is_assessing and self.unranged >= epoch:
             if self._wants_assessment():
                 self._is_assessing = True
                 return self._assess()
             last = self._last_of_epoch()
-            self._ranging = Ranging(self._ranged, last, [self._jobs[n] for n in range(self._ranged, last)])
+            first, jobs = self._wanted.ranged, self._wanted.jobs
+            self._ranging = Ranging(first, last, [jobs[number] for number in range(first, last)])
         return self._next_step(self._ranging) if self._ranging else None
 
     def _wants_assessment(self) -> bool:
         """Whether all that waits makes one epoch, and nothing in it shows the pool yet."""
-        return not (self._shown or self._is_insolvent or self.unranged > LONG * self._epoch)
+        return not (self._wanted.shown or self._is_insolvent or self.unranged > LONG * self._epoch)
 
     def _last_of_epoch(self) -> int:
         """Up to what shows the pool, where that is near; it comes after whatever happened while it was asked for."""
-        if self._shown and self._shown[0] < self._ranged + (LONG + 1) * self._epoch:
-            return self._shown[0] + 1
-        return self._ranged + min(self.unranged, self._epoch)
+        if self._wanted.shown and self._wanted.shown[0] < self._wanted.ranged + (LONG + 1) * self._epoch:
+            return self._wanted.shown[0] + 1
+        return self._wanted.ranged + min(self.unranged, self._epoch)
 
     async def _assess(self) -> None:
         """Have the pool shown; one that is worth less than nothing is ranged without."""
         with suppress(Rejected):
             await self._submit(Assessed(at_ms=0))
-        self._is_insolvent = not self._shown
+        self._is_insolvent = not self._wanted.shown
         self._is_assessing = False
         self._wake.set()
 
@@ -217,8 +214,8 @@ class Provers:
         ranging.is_taken = True
         return self._conclude(ranging) if ranging.proofs else self._lay_out(ranging)
 
-    async def _prove(self, numbers: list[int]) -> None:
-        for txid, proof in await self._attempt(prove_records, [self._jobs[number] for number in numbers]):
+    async def _prove(self, jobs: list[Job]) -> None:
+        for txid, proof in await self._attempt(prove_records, jobs):
             self._proved += 1
             await self._submit(Proved(at_ms=0, txid=txid, proof=proof))
             self._verified += 1

@@ -67,11 +67,25 @@ class Performer(Protocol):
 
 
 class Replayed(NamedTuple):
-    """How a restart went: entries replayed, checkpoints found equal, how long it took."""
+    """How a restart went: entries in the journal, checkpoints found equal, how long it took.
+
+    `since` is the entry whose state it went on from: those behind it were replayed. -1: all were.
+    """
 
     entries: int
     checkpoints: int
     elapsed_ms: int
+    since: int = -1
+
+    @property
+    def replayed(self) -> int:
+        """Entries replayed."""
+        return self.entries - self.since - 1
+
+    @property
+    def snapshot(self) -> int | None:
+        """The entry of the snapshot it went on from."""
+        return self.since if self.since >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +124,17 @@ class Sequencer:
         performer: Performer,
         clock_ms: Callable[[], int],
         batch: int = BATCH,
+        checkpoint_every: int = CHECKPOINT_EVERY,
     ) -> None:
         self._batch = batch
+        self._checkpoint_every = checkpoint_every
         self._machine = machine
         self._journal = journal
         self._performer = performer
         self._clock_ms = clock_ms
         self._newest_ms = 0
         self._queue: asyncio.Queue[Wish | None] = asyncio.Queue(QUEUE)
-        self._checkpointed = journal.newest.seq
+        self._checkpointed = -1
         self._closed = False
         self._ended = False
 
@@ -128,21 +144,28 @@ class Sequencer:
         """Make `founding` entry 0 of an empty journal; `replay` then applies it."""
         self._journal.append([encode(founding)])
 
-    def replay(self) -> Replayed:
-        """Rebuild the machine from the journal, comparing every checkpoint.
+    def replay(self, since: int = -1) -> Replayed:
+        """Rebuild the machine from the journal, comparing every checkpoint; go on where it is as after entry `since`.
 
-        Raises `Unavailable`: `journal.corrupt` for an entry that is not what was written, `journal.replay` for one that
-        the machine refuses or that leads to another state than it did; both name `seq`.
+        The chain of hashes is checked from the first entry in any case. Raises `Unavailable`: `journal.corrupt` for an
+        entry that is not what was written, `journal.replay` for one that the machine refuses or that leads to another
+        state than it did; both name `seq`.
         """
         began_ms, compared, seq = self._clock_ms(), 0, -1
         expected = self._journal.checkpoints()
         for seq, _, payload in self._journal.entries():
-            self._replay_entry(seq, payload)
+            if seq < since:
+                continue
+            if seq == since:
+                self._newest_ms = decode(payload).at_ms
+            else:
+                self._replay_entry(seq, payload)
             if seq in expected:
                 compared += 1
                 if self._checkpoint(seq) != expected[seq]:
                     raise Unavailable("journal.replay", f"the replay differs from the state after entry {seq}", seq=seq)
-        return Replayed(seq + 1, compared, self._clock_ms() - began_ms)
+        self._checkpointed = min(max(expected, default=-1), seq)
+        return Replayed(seq + 1, compared, self._clock_ms() - began_ms, since)
 
     def _replay_entry(self, seq: int, payload: bytes) -> None:
         try:
@@ -287,7 +310,7 @@ class Sequencer:
         for entry, step in enumerate(steps, self._journal.newest.seq + 1):
             letters += self._performer.letters(entry, step.event, step.effects)
         newest = self._journal.append([step.payload for step in steps], letters)
-        if newest >= self._checkpointed + CHECKPOINT_EVERY:
+        if newest >= self._checkpointed + self._checkpoint_every:
             self.checkpoint()
 
     def checkpoint(self) -> None:

@@ -7,12 +7,13 @@ is in the journal.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from fairway.exchange.effect import AnyEffect, Deleveraged, Print
+from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Priced
 from fairway.market.candle import HOUR_MS, MINUTE_MS, Candles
 
@@ -57,10 +58,10 @@ class Track:
 
 
 class Tape:
-    """The record of every market; `open_lots(market)` says how many lots are held long now."""
+    """The record of every market; `engine` says how many lots are held long."""
 
-    def __init__(self, open_lots: Callable[[int], int]) -> None:
-        self._open_lots = open_lots
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._tracks: dict[int, Track] = {}
 
     def __getitem__(self, market: int) -> Track:
@@ -93,7 +94,7 @@ class Tape:
         if not track.funding or track.funding[-1].at_ms // HOUR_MS < event.at_ms // HOUR_MS:
             track.funding.append(event)
         if not track.interest or track.interest[-1].at_ms // INTEREST_EVERY_MS < event.at_ms // INTEREST_EVERY_MS:
-            track.interest.append(Interest(event.at_ms, self._open_lots(event.market)))
+            track.interest.append(Interest(event.at_ms, self._engine.venue.open_lots[event.market]))
 
 
 def newest(kept: deque[T], limit: int) -> list[T]:

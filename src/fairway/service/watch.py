@@ -77,10 +77,14 @@ class Watch:
         """Follow every channel that opens."""
         del effects
         if isinstance(event, Opened):
-            setup = channel_setup(self._engine.rules, event.channel_id, event.key_a, event.key_b)
-            address = address_of(setup.init)
-            self._channels[address] = event.channel_id
-            self._opened.put_nowait(address)
+            self.follow(event.channel_id)
+
+    def follow(self, channel_id: bytes) -> None:
+        """Follow a channel that the engine knows."""
+        channel = self._engine.channels[channel_id]
+        address = address_of(channel_setup(self._engine.rules, channel_id, channel.key_a, channel.key_b).init)
+        self._channels[address] = channel_id
+        self._opened.put_nowait(address)
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -246,7 +246,7 @@ class _Demo:
             settlement_prove_us=verdict.prove_us,
             settlement_verify_us=verdict.verify_us,
             service_start_ms=stage.started_ms,
-            service_replay_events_per_second=restart.entries * 1000 // max(1, restart.replay_ms),
+            service_replay_events_per_second=restart.replayed * 1000 // max(1, restart.replay_ms),
             service_resident_mib=status["rssBytes"] // MEBI,
             seconds=int(time.monotonic() - self._began),
             directory=str(stage.folder),

@@ -30,6 +30,7 @@ class Ready(msgspec.Struct, frozen=True):
     url: str
     ws: str
     entries: int
+    replayed: int
     replay_ms: int
     digest: str
     book_digest: str

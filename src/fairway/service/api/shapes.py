@@ -303,7 +303,10 @@ class Progress(Shape, frozen=True):
 
 
 class Status(Shape, frozen=True):
-    """What the service has done (`totals` since the founding, `counters` since its start) and how fast lately."""
+    """What the service has done (`totals` since the founding, `counters` since its start) and how fast lately.
+
+    `started_from` and `snapshot` are the entries of the snapshot it started from and of the newest one; null: none.
+    """
 
     version: str
     uptime_ms: int
@@ -312,6 +315,8 @@ class Status(Shape, frozen=True):
     replayed_entries: int
     replayed_checkpoints: int
     replay_ms: int
+    started_from: int | None
+    snapshot: int | None
     sessions: int
     channels: int
     unproved: int
