@@ -9,6 +9,7 @@ __all__ = [
     "CoreError",
     "combine",
     "commit_batch",
+    "ed25519_verify",
     "r1cs_prove",
     "r1cs_verify_batch",
     "range_prove",
@@ -20,6 +21,9 @@ class CoreError(ValueError):
 
 def commit_batch(values: bytes, blindings: bytes, /) -> bytes:
     """One Pedersen commitment for each pair of scalars."""
+
+def ed25519_verify(key: bytes, message: bytes, signature: bytes, /) -> bool:
+    """Whether the key made the signature of the message, by libsodium's rules. Variable time; the GIL is kept."""
 
 def combine(scalars: bytes, points: bytes, /) -> bytes:
     """The sum of scalar·point, in variable time."""

@@ -1,7 +1,10 @@
 """Ed25519 keys and seeds: what is not canonical or of full order is refused."""
 
+from hashlib import sha512
+
 import pytest
-from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.exceptions import BadSignatureError
 
 from fairway.crypto.keys import Signer, check_public_key, derive_seed, expand, public_key, sign, verify
 from fairway.errors import InvalidMessage, InvalidSignature, WeakKey
@@ -168,3 +171,79 @@ def test_derived_seeds_differ_by_root_label_and_the_borders_of_parts():
 def test_expansion_has_bounds(length):
     with pytest.raises(InvalidMessage):
         expand(b"", b"", (), length)
+
+
+# The core's verdict and libsodium's
+
+
+def core_accepts(key, message, signature):
+    try:
+        verify(key, message, signature)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def sodium_accepts(key, message, signature):
+    try:
+        crypto_sign_open(signature + message, key)
+    except (BadSignatureError, ValueError):
+        return False
+    return True
+
+
+def scalar(value):
+    return (value % GROUP).to_bytes(32, "little")
+
+
+def made_at(r, key, secret, message):
+    """A signature with the nonce's point chosen first: s = h·a, which is right where r·B is nothing."""
+    h = int.from_bytes(sha512(r + key + message).digest(), "little")
+    return r + scalar(h * secret)
+
+
+def strange():
+    """What only the rules beside the equation refuse, and what the equation refuses now and then."""
+    message, key = bytes(32), public_key(SEED)
+    clamped = bytearray(sha512(SEED).digest()[:32])
+    clamped[0] &= 248
+    clamped[31] = clamped[31] & 63 | 64
+    secret = int.from_bytes(clamped, "little")
+    identity, base = (1).to_bytes(32, "little"), bytes.fromhex("58" + "66" * 31)
+    good = sign(SEED, message)
+    yield key, message, made_at(identity, key, secret, message)  # R of small order
+    for r in SMALL_ORDER:
+        yield key, message, made_at(r, key, secret, message)
+    yield key, message, good[:32] + (int.from_bytes(good[32:], "little") + GROUP).to_bytes(32, "little")
+    for weak in SMALL_ORDER:
+        yield weak, message, base + scalar(1)
+        yield weak, message, good
+    for number in range(40):
+        torsion, digest = on_curve_with_torsion(), number.to_bytes(32, "little")
+        h_signed = sign(SEED, digest)
+        yield torsion, digest, h_signed
+        r = h_signed[:32]
+        h, before = (int.from_bytes(sha512(r + each + digest).digest(), "little") for each in (torsion, key))
+        s = int.from_bytes(h_signed[32:], "little") + (h - before) * secret
+        yield torsion, digest, r + scalar(s)  # holds where h is even
+    yield key[:31], message, good
+    yield key, message, good[:63]
+    yield key, message + b"\0", good
+
+
+def test_every_signature_has_libsodium_s_verdict():
+    seeds = [derive_seed(SEED, "many", bytes([number % 7])) for number in range(60)]
+    items = [
+        (public_key(seed), bytes([place]) * place, sign(seed, bytes([place]) * place))
+        for place, seed in enumerate(seeds)
+    ]
+    for number, (key, message, signature) in enumerate(items[1:60]):
+        place, bit = number % 64, 1 << number % 8
+        items.append((key, message, signature[:place] + bytes([signature[place] ^ bit]) + signature[place + 1 :]))
+        items.append((key, bytes([message[0] ^ bit]) + message[1:], signature))
+        items.append((items[number][0], message, signature))
+    odd = list(strange())
+    verdicts = [core_accepts(*item) for item in items + odd]
+    assert verdicts == [sodium_accepts(*item) for item in items + odd]
+    assert verdicts[: len(items)] == [True] * 60 + [False] * (len(items) - 60)
+    assert 10 < sum(verdicts[len(items) :]) < 30, "a key with torsion signs now and then"

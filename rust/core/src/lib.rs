@@ -10,6 +10,7 @@
 
 pub mod batch;
 mod circuit;
+pub mod ed25519;
 pub mod encoding;
 pub mod error;
 pub mod generators;

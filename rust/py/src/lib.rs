@@ -1,7 +1,7 @@
 //! `fairway._core`: conversion, errors, and the GIL released while the core works. No logic.
 
 use fairway_core::transcript::Statement;
-use fairway_core::{pedersen, r1cs, range, Error, Indexed};
+use fairway_core::{ed25519, pedersen, r1cs, range, Error, Indexed};
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -45,6 +45,13 @@ fn commit_batch<'py>(py: Python<'py>, values: &[u8], blindings: &[u8]) -> PyResu
 fn combine<'py>(py: Python<'py>, scalars: &[u8], points: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let sum = py.allow_threads(|| pedersen::combine(scalars, points)).map_err(refused)?;
     Ok(PyBytes::new(py, &sum))
+}
+
+/// Whether the key made the Ed25519 signature of the message. The GIL is kept: it is over before it could be handed on.
+#[pyfunction]
+#[pyo3(signature = (key, message, signature, /))]
+fn ed25519_verify(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    ed25519::verify(key, message, signature)
 }
 
 /// A proof that the secrets satisfy the tape.
@@ -130,6 +137,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CoreError", module.py().get_type::<CoreError>())?;
     module.add_function(wrap_pyfunction!(commit_batch, module)?)?;
     module.add_function(wrap_pyfunction!(combine, module)?)?;
+    module.add_function(wrap_pyfunction!(ed25519_verify, module)?)?;
     module.add_function(wrap_pyfunction!(r1cs_prove, module)?)?;
     module.add_function(wrap_pyfunction!(r1cs_verify_batch, module)?)?;
     module.add_function(wrap_pyfunction!(range_prove, module)?)?;
