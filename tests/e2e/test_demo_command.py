@@ -16,6 +16,7 @@ HAPPENED = (
     "orders",
     "fills",
     "partial_fills",
+    "cross_fills",
     "cancels",
     "cancels_lost",
     "take_profits",

@@ -205,6 +205,16 @@ def test_what_is_won_beyond_the_cap_nobody_promised():
     assert paid(terms, closure) == (CrossTerms(bytes(16), 130, 0, 10, 0, ()), closure.payment - 30)
 
 
+def test_a_pot_that_holds_nothing_any_more_is_emptied():
+    world, ada, bob, _ = met()
+    take(world, ada, bob, LINEAR, 1_000, 50_000)
+    take(world, ada, bob, LINEAR, -1_000, 50_000, reduce_only=True)
+    world.price(LINEAR, 50_100)
+    world.propose(ada, margins=[Margin(CROSS, -500 * TON)])
+    assert pot_of(world, ada) == (0, 0)
+    assert world.engine.accounts[ada].posted == 0
+
+
 def test_closing_whatever_is_held_pays_its_fee_out_of_the_pot():
     world, ada, bob, _ = met()
     take(world, ada, bob, LINEAR, 1_000, 50_000)

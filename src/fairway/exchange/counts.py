@@ -14,6 +14,7 @@ class Counts:
     orders: int = 0
     fills: int = 0
     partial_fills: int = 0
+    cross_fills: int = 0
     cancels: int = 0
     cancels_lost: int = 0
     refusals: int = 0

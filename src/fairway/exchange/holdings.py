@@ -134,8 +134,10 @@ class Holdings:
 
     def since_now(self, market: int) -> int:
         """The earliest moment from which it may count anew: after every round that there was."""
-        newest = self.shared() if market == CROSS else [(None, None, self.rounds[market])]
-        return max([self.since(market) or 0, *(each[2].at_ms + 1 for each in newest)])
+        if market == CROSS:
+            since = self.pot.since_ms if self.pot is not None else 0
+            return max([since, *(newest.at_ms + 1 for _, _, newest in self.shared())])
+        return max(self.since(market) or 0, self.rounds[market].at_ms + 1)
 
     def _beside(self, market: int) -> list[tuple[Contract, Position, OracleRound]]:
         return [each for each in self.shared() if each[2].market != market]

@@ -259,6 +259,7 @@ def _fill(
         price,
     )
     turn.note(channel_id, change, receipt)
+    venue.counts.cross_fills += order.terms.is_cross
     if is_mandated(key):
         unsigned = Unsigned(receipt.b_seqno, unsigned_weight(order.terms))
         venue.unsigned_orders.setdefault(channel_id, {})[key] = unsigned

@@ -33,6 +33,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     fills: int
     partial_fills: int
+    cross_fills: int
     cancels: int
     cancels_lost: int
     take_profits: int
@@ -166,6 +167,7 @@ ROWS = (
     ("orders", "orders placed, each co-signed"),
     ("fills", "fills"),
     ("partial_fills", "  of them partial"),
+    ("cross_fills", "  of them out of a pot (cross margin)"),
     ("cancels", "cancels that won"),
     ("cancels_lost", "cancels that lost against a fill"),
     ("take_profits", "take-profits"),

@@ -18,7 +18,7 @@ from fairway.cli.demo.trader import Trader
 from fairway.client.bots import MarketMaker
 from fairway.client.wish import Wish
 from fairway.errors import FairwayError, Rejected, Unavailable
-from fairway.exchange.terms import Kind
+from fairway.exchange.terms import CROSS, Kind
 from fairway.ton.vault_messages import AccountView
 from fairway.units import TON
 
@@ -37,6 +37,7 @@ ACTORS = {
     "hal": 400 * TON,
     "ivy": 400 * TON,
     "jo": 50 * TON,
+    "kim": 200 * TON,
 }
 LINEAR = 2
 MILLION = 1_000_000
@@ -60,13 +61,13 @@ async def until(holds: Callable[[], bool], what: str, patience_s: float = WAIT_S
     raise Unavailable("demo.scene", f"it never happened that {what}")
 
 
-async def take(stage: Stage, trader: Trader, *, buy: bool, lots: int, leverage: int) -> None:
+async def take(stage: Stage, trader: Trader, *, buy: bool, lots: int, leverage: int, market: int = LINEAR) -> None:
     """Take `lots` from whoever rests within two percent of the mark; again while nobody does."""
     for _ in range(ATTEMPTS):
-        limit = stage.prices.marks[LINEAR] * (102 if buy else 98) // 100
+        limit = stage.prices.marks[market] * (102 if buy else 98) // 100
         with suppress(Rejected):
-            await trader.session.place(Wish(LINEAR, buy, lots, limit, Kind.IOC, leverage, expires_ms=lasting()))
-        if LINEAR in trader.account.positions:
+            await trader.session.place(Wish(market, buy, lots, limit, Kind.IOC, leverage, expires_ms=lasting()))
+        if market in trader.account.positions:
             return
         await asyncio.sleep(PAUSE_S)
     raise Unavailable("demo.scene", f"nobody sold to {trader.name}")
@@ -141,6 +142,35 @@ async def triggers(stage: Stage) -> None:
     await stage.prices.move(LINEAR, -30_000)
     await asyncio.gather(ada.come(), bob.come())
     await until(lambda: not ada.account.positions and not bob.account.positions, "both triggers fired")
+
+
+async def one_pot(stage: Stage) -> None:
+    """Two positions share one margin; the one that lost is closed, then the other, and the pot is emptied."""
+    kim = stage.traders["kim"]
+    await kim.session.move_margin(CROSS, 60 * TON)
+    await take(stage, kim, buy=True, lots=400, leverage=0)
+    await take(stage, kim, buy=False, lots=1_000, leverage=0, market=1)
+    await stage.prices.move(LINEAR, -8_000)
+    for market in (LINEAR, 1):
+        await leave(stage, kim, market)
+    assert kim.account.pot is not None
+    await kim.session.move_margin(CROSS, -kim.account.pot.margin)
+    await stage.prices.move(LINEAR, 8_000)
+
+
+async def leave(stage: Stage, trader: Trader, market: int) -> None:
+    """Sell or buy back what the trader holds out of his pot, to whoever rests there."""
+    for _ in range(ATTEMPTS):
+        held = trader.account.positions.get(market)
+        if held is None:
+            return
+        buy = held.position.s < 0
+        limit = stage.prices.marks[market] * (104 if buy else 96) // 100
+        with suppress(Rejected):
+            wish = Wish(market, buy, held.position.lots, limit, Kind.IOC, 0, True, expires_ms=lasting())
+            await trader.session.place(wish)
+        await asyncio.sleep(PAUSE_S)
+    raise Unavailable("demo.scene", f"nobody took what {trader.name} had")
 
 
 async def liquidation(stage: Stage) -> None:
@@ -233,6 +263,7 @@ async def _keep(maker: MarketMaker) -> None:
 SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "a cancel that wins, one that loses": cancels,
     "take-profit and stop-loss, owners offline": triggers,
+    "one pot for two markets": one_pot,
     "a liquidation": liquidation,
     "a taker who will not sign": refusal,
     "a dodged liquidation, a stale close": disputes,
