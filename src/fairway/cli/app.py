@@ -10,7 +10,7 @@ import sys
 import typer
 
 from fairway import __version__
-from fairway.cli import chain, lend, oracle, records, venue, wallet, zkvm
+from fairway.cli import chain, lend, oracle, records, twap, venue, wallet, zkvm
 from fairway.cli.accuse import accuse
 from fairway.cli.audit import audit_folder
 from fairway.cli.demo.command import demo
@@ -43,6 +43,7 @@ app.add_typer(chain.app)
 app.add_typer(lend.app)
 app.add_typer(oracle.app)
 app.add_typer(records.app)
+app.add_typer(twap.app)
 app.add_typer(venue.app)
 app.add_typer(wallet.app)
 app.add_typer(zkvm.app)

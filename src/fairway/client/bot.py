@@ -20,6 +20,7 @@ from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.exchange.asked import Asked
+from fairway.exchange.listing import Listing
 from fairway.exchange.mandate import NUMBER_BOUND, MandateTerms, cancel_digest, countdown_digest, order_digest
 from fairway.exchange.rules import Rules
 from fairway.exchange.sweeps import NEVER_MS
@@ -78,13 +79,16 @@ class Bot:
         return cls(url, Signer.of(known.seed), Rules(known.welcome), known.mandate)
 
     async def __aenter__(self) -> Self:
-        """Learn which numbers were used."""
+        await self.learn()
+        return self
+
+    async def learn(self) -> None:
+        """Learn which numbers were used; `Rejected` (`mandate.unknown`) where there is no such mandate."""
         account = await self.ask("GET", "/v1/account")
         mine = [each for each in account["mandates"] if each["mandate"] == self.mandate.key]
         if not mine:
             raise Rejected("mandate.unknown", "the service knows no such mandate of this key")
         self._newest = max(self._newest, mine[0]["newestNumber"])
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -94,7 +98,22 @@ class Bot:
     @property
     def symbol(self) -> str:
         """The market of the mandate."""
-        return self._rules.listing(self.mandate.market).instrument.symbol
+        return self.listing.instrument.symbol
+
+    @property
+    def listing(self) -> Listing:
+        """The market of the mandate, with its rules."""
+        return self._rules.listing(self.mandate.market)
+
+    async def mark(self) -> int:
+        """The newest mark of the market, in ticks."""
+        newest = await self.ask("GET", "/v1/premiumIndex", symbol=self.symbol)
+        return int(newest["markPrice"])
+
+    async def trades(self, key: int) -> list[dict[str, Any]]:
+        """The newest fills of the order under `key`."""
+        fills: list[dict[str, Any]] = await self.ask("GET", "/v1/userTrades", orderId=key)
+        return fills
 
     def order(self, side: str, kind: str, lots: int, price: int, **more: Any) -> Asked:
         """An order to place, signed, under the next number; `more` are other fields of `Asked`."""
