@@ -193,11 +193,15 @@ class Countdown(Shape, frozen=True):
 
 
 class PositionShape(Shape, frozen=True):
-    """What is held of a market: `position_amt` in lots, negative short; the rest in nano, at the newest mark."""
+    """What is held of a market: `position_amt` in lots, negative short; the rest in nano, at the newest mark.
+
+    `equity` of a `cross` position is what it has won; what it shares is the account's `cross_margin`.
+    """
 
     symbol: str
     position_amt: str
     entry_cost: str
+    margin_type: str
     isolated_margin: str
     liquidation_price: str
     mark_price: str
@@ -213,6 +217,7 @@ class PositionShape(Shape, frozen=True):
             symbol=listing.instrument.symbol,
             position_amt=str(position.s * position.lots),
             entry_cost=str(position.cost),
+            margin_type="cross" if account.is_cross(market) else "isolated",
             isolated_margin=str(position.margin),
             liquidation_price=str(account.touch_tick(market)),
             mark_price=str(newest.mark),
@@ -222,16 +227,18 @@ class PositionShape(Shape, frozen=True):
 
 
 class BalanceShape(Shape, frozen=True):
-    """The channel's money, nano: `balance` is what could be withdrawn were nothing open."""
+    """The channel's money, nano: `balance` is what could be withdrawn were nothing open, the pot a part of it."""
 
     asset: str
     balance: str
     available_balance: str
+    cross_margin: str
 
     @classmethod
     def of(cls, account: Account) -> Self:
         """The account's."""
-        return cls("TON", str(account.balance), str(max(0, account.available)))
+        in_pot = account.pot.margin if account.pot is not None else 0
+        return cls("TON", str(account.balance), str(max(0, account.available)), str(in_pot))
 
 
 class MandateShape(Shape, frozen=True):
