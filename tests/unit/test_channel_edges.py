@@ -175,7 +175,7 @@ def test_a_repeat_under_another_signature_is_verified_and_under_the_same_is_not(
     assert repeat == Accepted(half, signature, [(5, ORDER)], [1], [(2, ORDER)], repeat=True)
     asked = []
     machine.check_proposal(channel, half, b"other", verify=lambda *question: asked.append(question))
-    assert asked == [(USER.key, half.digest(), b"other")]
+    assert asked == [(USER.key, half, b"other")]
 
 
 def test_a_repeated_push_is_verified_only_under_another_signature(channel):
@@ -185,7 +185,7 @@ def test_a_repeated_push_is_verified_only_under_another_signature(channel):
     assert (again.expected, again.repeat) == (machine.expected(channel), True)
     asked = []
     machine.check_push(channel, half, b"x", 0, ORDERS, Expected(), verify=lambda *question: asked.append(question))
-    assert asked == [(SERVICE.key, half.digest(), b"x")]
+    assert asked == [(SERVICE.key, half, b"x")]
     before = machine.fingerprint(channel)
     machine.accept_push(channel, replace(again, signature=b"y", expected=Expected(5)))
     assert machine.fingerprint(channel) == before
@@ -503,3 +503,12 @@ def test_what_is_paid_out_is_clamped_once_and_a_fine_takes_no_more_than_there_is
     settled = challenge(opened, other, tuple(newer)) if fine else opened
     assert settled.fined == bool(fine)
     assert finish(settled, (100, 50), claimed, fine) == paid
+
+
+def test_a_conditional_pays_another_maximum_in_the_other_half_and_is_the_same_otherwise():
+    other = ORDER.paying(30)
+    assert other == conditional(30)
+    assert (other.terms, other.code, other.depth) == (ORDER.terms, ORDER.code, ORDER.depth)
+    assert [ORDER.paying(bound).maximum for bound in (0, (1 << 120) - 1)] == [0, (1 << 120) - 1]
+    for maximum in (-1, 1 << 120):
+        assert told(refusal(ORDER.paying, maximum)) == (InvalidMessage, "channel.maximum", {"maximum": maximum})

@@ -14,7 +14,7 @@ from fairway.risk.contract import Contract, Payoff, brackets
 from fairway.risk.deleverage import Candidate, allocate, score
 from fairway.risk.funding import FundingTerms, next_index
 from fairway.risk.liquidation import bankruptcy_price
-from fairway.risk.margin import initial_requirement, is_liquidatable, maintenance, tier_at
+from fairway.risk.margin import bracket_at, initial_requirement, is_liquidatable, maintenance, tier_at
 from fairway.risk.mark import PREMIUM_SCALE, Premium, index_price, moved
 from fairway.risk.position import Closure, Position, closed, opened, outcome, released, with_margin
 from fairway.units import FUNDING_INDEX_BOUND, FUNDING_SCALE, LOT_BOUND, NANO_BOUND, TICK_BOUND, TON
@@ -189,6 +189,12 @@ def test_nobody_gives_more_than_he_has_and_winners_give_in_proportion_to_lots_an
         before_is_empty = taken == sum(candidate.lots for candidate in rank)
 
 
+def asked_by(contract, tier, lots, mark):
+    """What a bracket asks for, in millionths of a nano over b."""
+    a, b = contract.ratio(mark)
+    return tier.maintenance * contract.unit * lots * a - 10**6 * tier.deduction * b
+
+
 @pytest.mark.parametrize("contract", [LINEAR, INVERSE])
 @pytest.mark.parametrize("s", [1, -1])
 @given(lots=st.integers(1, 5_000), mark=st.integers(1, 20_000), margin=st.integers(0, 200 * TON))
@@ -201,6 +207,7 @@ def test_a_position_is_liquidatable_exactly_when_its_equity_is_below_the_bracket
     a, b = contract.ratio(mark)
     worth = contract.unit * lots * a
     profit = s * contract.direction * (worth - position.cost * b)
-    need = max(tier.maintenance * worth - 10**6 * tier.deduction * b for tier in contract.tiers)
+    need = max(asked_by(contract, tier, lots, mark) for tier in contract.tiers)
+    assert need == asked_by(contract, bracket_at(contract, lots, mark), lots, mark)
     assert is_liquidatable(contract, position, mark, 0) == (10**6 * (profit + margin * b) < need)
     assert 0 <= maintenance(contract, position, mark) * 10**6 * b - need < 10**6 * b
