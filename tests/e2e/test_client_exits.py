@@ -15,7 +15,7 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Permit, Wish
 from fairway.crypto.keys import Signer
-from fairway.exchange import claims as claims_module
+from fairway.exchange import fills as fills_module
 from fairway.exchange.event import Mandated, Outrun
 from fairway.exchange.fills import KEY_BITS
 from fairway.exchange.mandate import order_digest, order_key
@@ -213,7 +213,7 @@ async def test_fills_of_a_sub_key_that_its_owner_has_not_signed_are_claimed_unde
 
 
 async def test_planted_a_service_that_forgets_the_words_of_sub_keys_is_paid_less(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims_module, "_allows", lambda *_: False)
+    monkeypatch.setattr(fills_module, "_allows", lambda *_: False)
     async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob") as (alice, bob):
         await left_with_fills_of_a_sub_key(chain, service, alice, bob, MARK - 1_001)
         assert service.engine.venue.recovered < 0
