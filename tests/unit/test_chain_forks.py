@@ -13,7 +13,7 @@ from fairway.chain.local import LocalChain
 from fairway.chain.purse import Purse
 from fairway.chain.router import FAUCET, Router, Weather
 from fairway.crypto.keys import Signer, public_key, sign
-from fairway.errors import Rejected
+from fairway.errors import Rejected, Unavailable
 from fairway.ton.wallet import Transfer, Wallet
 
 SEED = b"f" * 32
@@ -161,6 +161,36 @@ async def test_a_purse_pays_each_transfer_exactly_once_whatever_is_undone(monkey
     await settle(chain)
     paid = [each.incoming.value for each in await chain.transactions(ONE) if each.incoming]
     assert paid == [number * TON for number in range(1, 9)]
+
+
+async def test_a_purse_that_comes_after_a_dead_one_of_its_key_waits_until_that_one_s_request_shows():
+    chain = await funded()
+    await transfer(chain, 0, ONE)
+    purse = Purse(chain, Signer.of(SEED), -239)
+    with pytest.raises(Unavailable, match=r"purse\.overtaken"):
+        await purse.send(Transfer(TWO, TON, bounce=False))
+    await settle(chain)
+    sending = asyncio.create_task(purse.send(Transfer(TWO, TON, bounce=False)))
+    while not sending.done():
+        await asyncio.sleep(0)
+        await chain.advance(0)
+    await sending
+    await settle(chain)
+    assert (await held(chain, ONE), await held(chain, TWO)) == (TON, TON)
+
+
+async def test_a_purse_does_not_take_another_request_for_its_own():
+    chain = await funded(final_after=0)
+
+    class Slow(LocalChain):
+        """Another request of the key is taken just before ours, which is then lost."""
+
+        async def send_external(self, message: bytes) -> None:
+            await transfer(chain, 0, ONE)
+
+    with pytest.raises(Unavailable, match=r"purse\.overtaken"):
+        await Purse(Slow(chain.router), Signer.of(SEED), -239).send(Transfer(TWO, TON, bounce=False))
+    assert (await held(chain, ONE), await held(chain, TWO)) == (TON, 0)
 
 
 class Hasty(ForkingChain):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from fairway.chain.interface import Chain
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
+from fairway.ton.cells import cell_hash, from_boc
 from fairway.ton.wallet import Transfer, Wallet
 
 __all__ = ["Purse"]
@@ -39,7 +40,8 @@ class Purse:
     async def send(self, *transfers: Transfer) -> None:
         """Have the wallet send `transfers`, deploying it with the first; returns when the wallet has taken them.
 
-        Errors: `Rejected` (`purse.balance`) where it holds too little; `Unavailable` (`purse.silence`).
+        Errors: `Rejected` (`purse.balance`) where it holds too little; `Unavailable`: `purse.silence`, and
+        `purse.overtaken` where another request of this key, sent by a process before, took this one's place.
         """
         async with self._turn:
             account = await self._chain.get_account(self.address)
@@ -48,9 +50,18 @@ class Purse:
                 raise Rejected("purse.balance", "the wallet holds too little", balance=account.balance, needed=needed)
             seqno = await self._seqno() if account.status == "active" else 0
             request = self._wallet.request(seqno, await self._chain.now() + VALID_S, transfers)
-            message = self._wallet.message(request, self._signer.sign(request.hash), deploy=account.status != "active")
-            await self._hand_over(message)
+            signature = self._signer.sign(request.hash)
+            message = self._wallet.message(request, signature, deploy=account.status != "active")
+            await self._offer(message)
             await self._taken(message, seqno)
+            await self._check_taken(cell_hash(self._wallet.body(request, signature)), account.last_lt)
+
+    async def _offer(self, message: bytes) -> None:
+        """Hand over for the first time. What makes a wallet refuse it is a request it has counted and not shown yet."""
+        try:
+            await self._hand_over(message)
+        except Rejected as refusal:
+            raise _overtaken() from refusal
 
     async def _hand_over(self, message: bytes) -> None:
         """Send; where the answer is lost, the chain may have the message, and it will show."""
@@ -75,6 +86,17 @@ class Purse:
                 return
         raise Unavailable("purse.silence", "the chain did not take the wallet's request in time")
 
+    async def _check_taken(self, body_hash: bytes, after_lt: int) -> None:
+        """The wallet has counted a request; it must be this one."""
+        for each in await self._chain.transactions(self.address, after_lt):
+            if each.incoming is not None and cell_hash(from_boc(each.incoming.body)) == body_hash:
+                return
+        raise _overtaken()
+
     async def _counts_beyond(self, seqno: int) -> bool:
         account = await self._chain.get_account(self.address)
         return account.status == "active" and await self._seqno() > seqno
+
+
+def _overtaken() -> Unavailable:
+    return Unavailable("purse.overtaken", "another request of the wallet's was taken under this one's number")

@@ -30,7 +30,7 @@ T = TypeVar("T")
 MILLIS = 1000
 POLL_S = 30
 ATTEMPTS = 4
-SILENCES = frozenset({"purse.silence", "onchain.silence"})
+SILENCES = frozenset({"purse.silence", "purse.overtaken", "onchain.silence"})
 """What a message that got lost looks like."""
 
 

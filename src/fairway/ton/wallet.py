@@ -79,7 +79,12 @@ class Wallet:
         head.store_uint(valid_until, 32).store_uint(seqno, 32)
         return head.store_maybe_ref(actions).store_bit(0).end_cell()
 
+    @staticmethod
+    def body(request: Cell, signature: bytes) -> Cell:
+        """A signed request as the wallet takes it, and as its transaction shows it."""
+        return begin_cell().store_cell(request).store_bytes(signature).end_cell()
+
     def message(self, request: Cell, signature: bytes, *, deploy: bool) -> bytes:
         """The whole external message of a signed request; `deploy` with the first, whose seqno is 0."""
-        body = begin_cell().store_cell(request).store_bytes(signature).end_cell()
+        body = self.body(request, signature)
         return to_boc(external_message(self.address, body, self.init if deploy else None))
