@@ -7,7 +7,7 @@ from client_stage import MARK, MARKET, NETWORK, ORACLES
 from onchain_stage import market, rich, shown
 
 from fairway.chain.router import Weather
-from fairway.client.opening import wrap
+from fairway.client.opening import register, wrap
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import Rejected
@@ -47,13 +47,14 @@ async def test_an_interrupted_deposit_is_taken_up_where_it_stopped(tmp_path):
 
 
 async def test_a_deposit_that_is_under_way_is_not_sent_again(tmp_path):
+    """Though something else comes back: the vault knows the channel, and refuses to register it a second time."""
     async with market(tmp_path) as (chain, service):
         person = await rich(chain, service, "alice")
         async with person.at_work() as alice:
             await alice.session.open(alice.purse.address)
             await alice.onchain.prepare()
             chain.router.weather = Weather(delay_s=1_000)
-            await alice.purse.send(wrap(alice.session.side, 100 * TON))
+            await alice.purse.send(register(alice.session.side), wrap(alice.session.side, 100 * TON))
         async with person.at_work() as alice:
             await alice.session.caught_up()
             again = asyncio.create_task(alice.onchain.deposit(100 * TON))
@@ -63,6 +64,27 @@ async def test_a_deposit_that_is_under_way_is_not_sent_again(tmp_path):
                 await chain.advance(100)
             await chain.advance(10_000)
             assert (await alice.onchain.channel()).deposit_a == 100 * TON
+
+
+class Reordering(Weather):
+    """The vault's word to a channel which wallet is its own comes late: what is wrapped before is sent back in part."""
+
+    def delay(self, message: bytes) -> int:
+        return 50 if bytes.fromhex("d1735400") in message else 0
+
+
+async def test_nothing_is_wrapped_before_the_channel_can_take_it(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        chain.router.weather = Reordering()
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.session.open(alice.purse.address)
+            depositing = asyncio.create_task(alice.onchain.deposit(100 * TON))
+            while not depositing.done():
+                await asyncio.sleep(0)
+                await chain.advance(1)
+            view = await alice.onchain.channel()
+            assert (view.deposit_a, view.deposit_b) == (100 * TON, 1_000 * TON)
 
 
 async def test_nothing_is_wrapped_before_the_service_has_signed(tmp_path):

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from fairway.chain.interface import Chain, Transaction
+from fairway.chain.interface import Chain, Message, Transaction
 from fairway.chain.purse import Purse
 from fairway.channel import codec
 from fairway.channel.state import SignedHalf
@@ -77,7 +77,7 @@ class OnChain:
             await self._until(self.vault, self.account)
         if await self.channel() is None:
             await self._purse.send(begin(self._side))
-        await self._until(self.vault, self._ready)
+        await self._until(self.address, self._ready)
 
     async def deposit(self, nano: int) -> event.Funded:
         """Prepare the channel and wrap `nano` into it, unless that is done or under way; what the chain then shows."""
@@ -99,18 +99,24 @@ class OnChain:
         )
 
     async def _is_wrapping(self) -> bool:
-        """Whether the wallet has sent money for the channel that did not come back: it will be there."""
+        """Whether money for the channel is under way: the wallet sent what the vault has not seen, or the vault has it."""
         begun, *_ = await self._chain.transactions(self.address, limit=1)
-        known = await self._since(self._purse.address, begun.lt)
-        sent = [message for each in known for message in each.outgoing]
-        back = [each.incoming for each in known if each.incoming is not None and each.incoming.bounced]
-        wrapped = sum(vault.named_channel(message.body, frozenset({vault.WRAP})) == self.name for message in sent)
-        return wrapped > sum(message.source == self.vault for message in back)
+        sent = [message for each in await self._since(self._purse.address, begun.lt) for message in each.outgoing]
+        seen = [each.incoming for each in await self._since(self.vault, begun.lt)]
+        left = sum(map(self._is_wrap, sent)) - sum(map(self._is_wrap, seen))
+        account = await self.account()
+        return left > 0 or (account is not None and account.held > 0)
+
+    def _is_wrap(self, message: Message | None) -> bool:
+        return message is not None and vault.named_channel(message.body, frozenset({vault.WRAP})) == self.name
 
     async def _ready(self) -> bool | None:
-        """The vault takes deposits for the channel."""
+        """The vault takes deposits for the channel, and the channel knows its jettons: it would send others back."""
         account = await self.account()
-        return (account is not None and account.ready) or None
+        if account is None or not account.ready:
+            return None
+        told = (each for each in await self._since(self.address, 0) if not each.aborted)
+        return any(each.incoming is not None and vault.tells_wallet(each.incoming.body) for each in told) or None
 
     async def _deposited(self) -> ChannelView | None:
         """The channel, once both sides have their units."""

@@ -31,6 +31,7 @@ from fairway.ton.vault_views import (
     read_books,
     read_losses,
     read_pool,
+    tells_wallet,
 )
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "slash_late_receipt",
     "slash_two_halves",
     "take_loss",
+    "tells_wallet",
     "vault_init",
     "wallet_init",
     "withdraw",

@@ -24,8 +24,10 @@ __all__ = [
     "read_books",
     "read_losses",
     "read_pool",
+    "tells_wallet",
 ]
 
+TAKE_WALLET_ADDRESS = 0xD1735400
 NAMED = 32 + 64 + 256
 """Word, number of the query, channel."""
 
@@ -158,6 +160,12 @@ def named_channel(body: bytes, words: frozenset[int]) -> bytes | None:
         return None
     fields.load_uint(64)
     return bytes(fields.load_bytes(32))
+
+
+def tells_wallet(body: bytes) -> bool:
+    """Whether a message tells a channel which wallet its jettons come from."""
+    fields = from_boc(body).begin_parse()
+    return bool(fields.remaining_bits >= 32 and fields.load_uint(32) == TAKE_WALLET_ADDRESS)
 
 
 def _claims(value: object) -> tuple[tuple[Address, int], ...]:
