@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pytoniq_core import Cell, begin_cell
@@ -14,6 +15,8 @@ from fairway.errors import InvalidMessage
 from fairway.ton.cells import from_boc
 
 BOUNCED_BODY, BOUNCED_BITS = 0xFFFFFFFF, 256
+READINGS = 256
+"""How many states are remembered with what was read from them: a state is looked at more often than it changes."""
 
 
 def read_destination(boc: bytes) -> tuple[bool, str]:
@@ -43,6 +46,7 @@ def bounced(boc: bytes) -> bytes | None:
     return bytes(MessageAny(info, None, body.end_cell()).serialize().to_boc())
 
 
+@lru_cache(READINGS)
 def read_account(address: str, boc: bytes | None) -> Account:
     """An account from its shard account cell."""
     shard = boc and ShardAccount.deserialize(Cell.one_from_boc(boc).begin_parse())

@@ -122,7 +122,7 @@ class Errands:
             case Leaving(disputed, _, Step.SETTLE_FOR_USER):
                 await self._settle_for_user(disputed)
             case Leaving(disputed, _, Step.FINISH):
-                await self._finish(disputed.channel_id)
+                await self._finish(disputed)
 
     # Closing together
 
@@ -284,9 +284,11 @@ class Errands:
         value = CLAIM if isinstance(statement, codec.Settle) else GAS
         await self._send(self._address(channel_id), value, codec.encode(signed))
 
-    async def _finish(self, channel_id: bytes) -> None:
+    async def _finish(self, dispute: Disputed) -> None:
         """Have the contract pay out once it may: anyone can, and the user may be gone."""
-        address = self._address(channel_id)
+        rules, channel_id, address = self._engine.rules, dispute.channel_id, self._address(dispute.channel_id)
+        end_ms = dispute.started_ms + (rules.quarantine_s + rules.settling_s) * MILLIS
+        await self._until_chain(end_ms, lambda: self._is_closed(channel_id))
         while not self._is_closed(channel_id):
             sight = await channel_sight(self._chain, address)
             if sight is not None and sight.awaits_finish:
