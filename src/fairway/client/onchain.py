@@ -99,7 +99,7 @@ class OnChain:
         )
 
     async def _is_wrapping(self) -> bool:
-        """Whether money for the channel is under way: the wallet sent what the vault has not seen, or the vault has it."""
+        """Whether money for the channel is under way: the vault has not seen it, or has not sent it back."""
         begun, *_ = await self._chain.transactions(self.address, limit=1)
         sent = [message for each in await self._since(self._purse.address, begun.lt) for message in each.outgoing]
         seen = [each.incoming for each in await self._since(self.vault, begun.lt)]

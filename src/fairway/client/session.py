@@ -343,13 +343,13 @@ class Session:
         pause_s = FIRST_PAUSE_S
         try:
             while True:
-                began_s = time.monotonic()
+                began_s = asyncio.get_running_loop().time()
                 with suppress(OSError, WebSocketException, TimeoutError):
                     async with self.venue.dial() as line:
                         await self._greet(line)
                         await self._listen(line)
                 self._line = None
-                lasted = time.monotonic() - began_s > LONGEST_PAUSE_S
+                lasted = asyncio.get_running_loop().time() - began_s > LONGEST_PAUSE_S
                 pause_s = FIRST_PAUSE_S if lasted else min(2 * pause_s, LONGEST_PAUSE_S)
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the crowd, no secret
         except FairwayError as error:

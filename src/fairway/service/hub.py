@@ -63,23 +63,24 @@ class Hub:
     """All sessions, and which channels they are live on."""
 
     def __init__(self) -> None:
-        self.sessions: set[Session] = set()
-        self._live: defaultdict[bytes, set[Session]] = defaultdict(set)
+        self.sessions: dict[Session, None] = {}
+        """In the order in which they joined, and that is the order in which they are told."""
+        self._live: defaultdict[bytes, dict[Session, None]] = defaultdict(dict)
 
     def join(self, session: Session) -> None:
         """Rounds of the oracle reach `session` from now on."""
-        self.sessions.add(session)
+        self.sessions[session] = None
 
     def follow(self, session: Session, channel_id: bytes) -> None:
         """Letters of the channel reach `session` from now on."""
         session.channels.add(channel_id)
-        self._live[channel_id].add(session)
+        self._live[channel_id][session] = None
 
     def leave(self, session: Session) -> None:
         """Nothing reaches `session` any more."""
-        self.sessions.discard(session)
+        self.sessions.pop(session, None)
         for channel_id in session.channels:
-            self._live[channel_id].discard(session)
+            self._live[channel_id].pop(session, None)
             if not self._live[channel_id]:
                 del self._live[channel_id]
 
