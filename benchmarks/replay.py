@@ -1,13 +1,14 @@
 """What a restart takes and what the state weighs; and that nothing acknowledged is lost when the service is killed.
 
-    python -m benchmarks.replay [--events 20000] [--kills 3] [--report replay.json]
+    python -m benchmarks.replay [--events 20000] [--restart 100000] [--kills 3] [--report replay.json]
 
-*replay*: a journal of so many events, opened and replayed as `fairway serve` does: chain of hashes, decode, apply. A
-million events is `--events 1000000`; recording them takes longer than replaying them. *image*: the engine's state
-alone, as bytes and back: what a restart could begin from, did it not replay. *memory*: what Python's allocator holds
-for each resting order and each account, by differences between two states. *kill*: the loop in another process says
-the number of every half whose answer is out, until it is killed at some moment; then the journal must replay, hold
-all of them, and conserve money.
+*replay*: a journal of so many events, opened and replayed as `fairway serve` does: chain of hashes, decode, apply.
+*restart*: a trading history with its proofs; starts from the snapshot of a clean stop, from that of a killed service
+with a whole interval behind it, and from the first entry (`benchmarks/restart.py`). For a million events say `--restart
+1000000`; recording them takes longer than replaying them. *memory*: what Python's allocator holds for each resting
+order and each account, by differences between two states. *kill*: the loop in another process says the number of every
+half whose answer is out, until it is killed at some moment; then the journal must replay, hold all of them, and
+conserve money.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import asyncio
 import gc
 import json
 import multiprocessing
-import pickle
 import random
 import tempfile
 import time
@@ -26,14 +26,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from benchmarks import flow
+from benchmarks import flow, restart
 from benchmarks.stage import Stage, load
 from fairway.errors import FairwayError
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import Proposed, decode
-from fairway.exchange.venue import Venue
 from fairway.service.journal import Journal
 
 BATCH = 100
@@ -57,21 +54,14 @@ def replay(history: flow.History) -> dict[str, float]:
             if stage.engine.digest() != history.digest:
                 raise SystemExit("the replay did not end where the recorded history did")
             stage.engine.venue.check()
-            image = image_of(stage.engine.venue)
     events = len(history.opening) + len(history.trading)
-    return {"events": events, "seconds": wall, "processor": spent, "events a second": events / spent} | image
+    return {"events": events, "seconds": wall, "processor": spent, "events a second": events / spent}
 
 
-def image_of(venue: Venue) -> dict[str, float]:
-    began = time.process_time()
-    image = pickle.dumps(venue)
-    written = time.process_time()
-    read = pickle.loads(image)
-    seconds = time.process_time() - written
-    canonical = msgspec.msgpack.encode
-    if read.digest(canonical) != venue.digest(canonical):
-        raise SystemExit("the image is not the state")
-    return {"image bytes": len(image), "image written": written - began, "image read": seconds}
+def started(events: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        report = restart.write(Path(folder), events)
+        return report | restart.measure(Path(folder), events)
 
 
 # Memory
@@ -152,6 +142,7 @@ def kill(history: flow.History, after: int) -> dict[str, int]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--restart", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--report", type=Path)
     chosen = parser.parse_args(arguments)
@@ -160,8 +151,12 @@ def main(arguments: list[str] | None = None) -> None:
         history = flow.record(chosen.events, quiet=name == "quiet")
         row = report[name] = replay(history)
         print(f"{name}: {row['events']:.0f} events in {row['processor']:.1f} s, {row['events a second']:.0f}/s")
-        seconds = f"written in {row['image written']:.2f} s, read in {row['image read']:.2f} s"
-        print(f"  image: {row['image bytes']:.0f} bytes, {seconds}")
+    row = report["restart"] = started(chosen.restart)
+    print(f"snapshot of {row['snapshot bytes']} bytes, written in {row['snapshot written']:.1f} s")
+    for name in ("clean", "killed", "whole"):
+        start = row[name]
+        parts = ", ".join(f"{part} {start[part]:.1f}" for part in ("pages", "image", "chain and tail"))
+        print(f"  {name}: {start['replayed']} of {start['entries']} replayed, {start['seconds']:.1f} s ({parts})")
     report["memory"] = memory()
     print("  ".join(f"{name} {held:.0f}" for name, held in report["memory"].items()))
     history, chance = flow.record(2000), random.Random(1)

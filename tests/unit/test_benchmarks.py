@@ -4,7 +4,7 @@ import asyncio
 import importlib
 
 import pytest
-from benchmarks import epochs, flow, latency, loopback, markets, pipeline, replay
+from benchmarks import epochs, flow, latency, loopback, markets, pipeline, replay, restart
 from benchmarks.stage import Costs, Stage, signature_seconds
 
 from fairway.exchange.event import Proposed, decode, encode
@@ -60,10 +60,18 @@ def test_a_killed_service_has_all_that_it_acknowledged(trading):
     assert row["acknowledged"] == row["found"] > 0
 
 
-def test_a_replay_and_an_image_lead_to_the_same_state(trading):
+def test_a_replay_leads_to_the_recorded_state(trading):
     row = replay.replay(trading)
     assert row["events"] == len(trading.opening) + len(trading.trading)
-    assert row["image bytes"] > 0
+
+
+def test_starts_from_snapshots_and_without_end_in_one_state(tmp_path):
+    assert restart.write(tmp_path, 300, users=6)["snapshot bytes"] > 0
+    row = restart.measure(tmp_path, 300)
+    entries = row["whole"]["entries"]
+    assert [row[name]["replayed"] for name in ("clean", "killed", "whole")] == [0, row["killed"]["replayed"], entries]
+    assert 140 <= row["killed"]["replayed"] <= 160
+    assert not any(start["refused"] for start in row.values())
 
 
 def test_a_quantile_is_a_value_that_so_many_do_not_exceed():

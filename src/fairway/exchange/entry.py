@@ -48,9 +48,10 @@ def check_chain(entries: Iterable[Entry], previous: bytes = GENESIS, first: int 
     Raises `Unavailable` (`journal.corrupt`) with `seq`, the first entry that is missing or not what was written.
     """
     for seq, entry in enumerate(entries, first):
-        if entry.seq != seq:
-            raise Unavailable("journal.corrupt", f"entry {seq} is missing; {entry.seq} stands there", seq=seq)
-        if entry.hash != entry_hash(previous, seq, entry.payload):
+        number, known, payload = entry
+        if number != seq:
+            raise Unavailable("journal.corrupt", f"entry {seq} is missing; {number} stands there", seq=seq)
+        previous = entry_hash(previous, seq, payload)
+        if known != previous:
             raise Unavailable("journal.corrupt", f"entry {seq} is not what was written", seq=seq)
-        previous = entry.hash
         yield entry

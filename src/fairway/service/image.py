@@ -12,7 +12,7 @@ stands. A graph has no cycles but through shells.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -83,22 +83,22 @@ class _Writer:
         self._fresh: dict[type, list[object]] = {}
         self._met: dict[type, list[object]] = {}
         self._forms: dict[type, Form] = {}
+        self._columns: dict[type, list[Column]] = {}
         self._numbers: dict[int, int] = {}
 
     def image(self) -> bytes:
         """All of it."""
         self._discover()
-        groups = [(form, len(objects), form.columns(objects)) for form, objects in self._ordered()]
-        for _, _, columns in groups:
+        ordered = list(self._ordered())
+        for _, _, columns in ordered:
             for column in columns:
                 self._set_apart(column)
         numbers = range(len(self._plain), len(self._plain) + len(self._known))
-        self._numbers = dict(
-            zip((id(each) for _, objects in self._ordered() for each in objects), numbers, strict=True)
-        )
+        places = chain.from_iterable(map(id, objects) for _, objects, _ in ordered)
+        self._numbers = dict(zip(places, numbers, strict=True))
         encoded = [_plain([value for _, value in self._plain])]
-        encoded += [self._column(column) for _, _, columns in groups for column in columns]
-        named = [_Group(form.name, form.fields, count) for form, count, _ in groups]
+        encoded += [self._column(column) for _, _, columns in ordered for column in columns]
+        named = [_Group(form.name, form.fields, len(objects)) for form, objects, _ in ordered]
         return msgspec.msgpack.encode(_Image(named, encoded, self._numbers[id(self._root)]))
 
     def _discover(self) -> None:
@@ -106,10 +106,12 @@ class _Writer:
         while self._fresh:
             kind, objects = self._fresh.popitem()
             self._met.setdefault(kind, []).extend(objects)
-            form = self._forms.setdefault(kind, form_of(kind, objects[0]))
-            if not isinstance(form, Leaf):
-                for column in form.columns(objects):
-                    self._look(column)
+            if kind not in self._forms:
+                self._forms[kind] = form_of(kind, objects[0])
+                self._columns[kind] = [[] for _ in range(self._forms[kind].width)]
+            for whole, column in zip(self._columns[kind], self._forms[kind].columns(objects), strict=True):
+                whole.extend(column)
+                self._look(column)
 
     def _look(self, column: Column) -> None:
         """Take on the objects in a column that were not met before."""
@@ -117,7 +119,8 @@ class _Writer:
         if kinds <= PLAIN:
             return
         known = self._known
-        new = {id(each): each for each in column if type(each) not in PLAIN and id(each) not in known}
+        found = dict(zip(map(id, column), column, strict=True))
+        new = {key: each for key, each in found.items() if key not in known and type(each) not in PLAIN}
         known.update(new)
         for each in new.values():
             self._fresh.setdefault(type(each), []).append(each)
@@ -129,35 +132,28 @@ class _Writer:
             for each in dict.fromkeys((type(value), value) for value in column if type(value) in PLAIN):
                 self._plain.setdefault(each, len(self._plain))
 
-    def _ordered(self) -> Iterator[tuple[Form, list[object]]]:
+    def _ordered(self) -> Iterator[tuple[Form, list[object], list[Column]]]:
         """The objects by class, in the order in which they are made again."""
         for stage in (Leaf, Shell):
             for kind, objects in self._met.items():
                 if isinstance(self._forms[kind], stage):
-                    yield self._forms[kind], objects
-        yield from self._levels()
+                    yield self._forms[kind], objects, self._columns[kind]
+        for form, objects in self._levels():
+            yield form, objects, form.columns(objects)
 
-    def _levels(self) -> Iterator[tuple[Form, list[object]]]:
+    def _levels(self) -> Iterator[tuple[Form, list[Any]]]:
         """Values by class: first those in which no others stand, then those in which only these stand, and so on."""
-        waiting = [
-            (form, each)
-            for kind, objects in self._met.items()
-            if isinstance(form := self._forms[kind], Value)
-            for each in objects
-        ]
-        missing = {id(each) for _, each in waiting}
-        while waiting:
-            later: list[tuple[Value, object]] = []
-            ready: dict[Form, list[object]] = {}
-            for form, each in waiting:
-                if missing.isdisjoint(map(id, form.parts(each))):
-                    ready.setdefault(form, []).append(each)
-                else:
-                    later.append((form, each))
-            for objects in ready.values():
-                missing.difference_update(map(id, objects))
-            yield from ready.items()
-            waiting = later
+        waiting = {form: self._met[kind] for kind, form in self._forms.items() if isinstance(form, Value)}
+        missing = set(chain.from_iterable(map(id, objects) for objects in waiting.values()))
+        while missing:
+            made: set[int] = set()
+            for form, objects in waiting.items():
+                ready = [each for each in objects if missing.isdisjoint(map(id, form.parts(each)))]
+                if ready:
+                    yield form, ready
+                    made.update(map(id, ready))
+            missing -= made
+            waiting = {form: [each for each in objects if id(each) in missing] for form, objects in waiting.items()}
 
     def _column(self, column: Column) -> bytes:
         kinds = set(map(type, column))
