@@ -429,12 +429,13 @@ def floored(ranked, weights, lots):
     return [(key, share) for key, share in shares if share]
 
 
-def without_deduction(contract, position, tier, index):
+def without_deduction(contract, position, tiers, index):
     """Planted: brackets that jump."""
-    return margin_module_deficit(contract, position, Tier(tier.ceiling, 0, tier.maintenance, 0), index)
+    jumping = [Tier(tier.ceiling, 0, tier.maintenance, 0) for tier in tiers]
+    return margin_module_deficits(contract, position, jumping, index)
 
 
-margin_module_deficit = margin_module.deficit
+margin_module_deficits = margin_module.deficits
 
 PLANTED = [
     (test_rounding_never_favours_the_user, position_module, "div_down", div_up),
@@ -459,10 +460,10 @@ PLANTED = [
     (test_funding_and_trading_never_create_a_nano, margin_module, "div_down", div_up),
     (test_funding_and_trading_never_create_a_nano, funding_module, "div_down", div_up),
     (test_the_trigger_compares_equity_and_maintenance_exactly, margin_module, "coefficients", without_funding),
-    (test_the_trigger_compares_equity_and_maintenance_exactly, margin_module, "deficit", without_deduction),
+    (test_the_trigger_compares_equity_and_maintenance_exactly, margin_module, "deficits", without_deduction),
     (test_the_trigger_compares_equity_and_maintenance_exactly, margin_module, "div_up", div_down),
     (test_the_liquidation_price_is_the_first_tick_that_triggers, liquidation_module, "div_down", div_up),
-    (test_the_liquidation_price_is_the_first_tick_that_triggers, liquidation_module, "deficit", without_deduction),
+    (test_the_liquidation_price_is_the_first_tick_that_triggers, liquidation_module, "deficits", without_deduction),
     (
         test_the_bankruptcy_price_is_the_last_tick_at_which_the_loss_is_within_the_margin,
         liquidation_module,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Self
 
 from nacl.bindings import (
@@ -26,6 +27,8 @@ KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 SEED_DOMAIN = b"fairway.seed.v1"
 EXPANSION_BOUND_BYTES = 255 * 32
+INNER, OUTER = (bytes(byte ^ padding for byte in range(256)) for padding in (0x36, 0x5C))
+"""The paddings of HMAC, as tables to translate a key by."""
 
 
 def check_public_key(key: bytes) -> None:
@@ -84,10 +87,18 @@ def verify(key: bytes, message: bytes, signature: bytes) -> None:
 class Expander:
     """HKDF-SHA256 (RFC 5869) of one secret for one domain, extracted once for whoever expands often. Secret: all."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_inner", "_key", "_outer")
 
     def __init__(self, secret: bytes, domain: bytes) -> None:
-        self._key = hmac.digest(domain, secret, "sha256")
+        self.__setstate__(hmac.digest(domain, secret, "sha256"))
+
+    def __getstate__(self) -> bytes:
+        return self._key
+
+    def __setstate__(self, key: bytes) -> None:
+        self._key = key
+        self._inner = sha256(key.ljust(64, b"\0").translate(INNER))
+        self._outer = sha256(key.ljust(64, b"\0").translate(OUTER))
 
     def expand(self, parts: tuple[bytes, ...], length: int) -> bytes:
         """`length` bytes bound to `parts`, whose lengths are part of the input. Secret: the result.
@@ -97,10 +108,18 @@ class Expander:
         if not 0 < length <= EXPANSION_BOUND_BYTES:
             raise InvalidMessage("key.expansion_length", "HKDF-SHA256 gives 1 to 8160 bytes", length=length)
         information = b"".join([len(part).to_bytes(4, "little") + part for part in parts])
-        blocks = [b""]
+        block = expanded = b""
         for counter in range(1, -(-length // 32) + 1):
-            blocks.append(hmac.digest(self._key, blocks[-1] + information + bytes((counter,)), "sha256"))
-        return b"".join(blocks)[:length]
+            block = self._authenticated(block + information + bytes((counter,)))
+            expanded += block
+        return expanded[:length]
+
+    def _authenticated(self, message: bytes) -> bytes:
+        """HMAC-SHA256, with both paddings of the key hashed already."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def expand(secret: bytes, domain: bytes, parts: tuple[bytes, ...], length: int) -> bytes:

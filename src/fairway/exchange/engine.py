@@ -192,6 +192,9 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
 def _check(venue: Venue, turn: Turn) -> list[AnyEffect]:
     """The identities; what the event moved of users' money."""
     transfers = venue.ledger.settle_event()
+    if not transfers:
+        venue.check_touched(turn.changes)
+        return []
     moved = {end for transfer in transfers for end in (transfer.debit, transfer.credit)}
     users = moved.difference(HOUSE)
     venue.check_touched({bytes.fromhex(name) for name in users} | turn.changes.keys())

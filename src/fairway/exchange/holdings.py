@@ -88,7 +88,11 @@ class Holdings:
         held, newest = self.positions.get(market), self.rounds.get(market)
         if held is None or newest is None:
             return False
-        position = held.position if held.terms is not None else self.standing(market)
+        terms, mark = held.terms, newest.mark
+        if terms is not None and terms.funding == newest.funding:
+            # Its liquidation price is the exact boundary, and was worked out at this very index.
+            return mark <= terms.liquidation_tick if terms.long else mark >= terms.liquidation_tick
+        position = held.position if terms is not None else self.standing(market)
         return is_liquidatable(self.rules.listing(market).contract, position, newest.mark, newest.funding)
 
     def bankruptcy_at(self, market: int) -> int | None:

@@ -64,6 +64,8 @@ class Ledger:
 
     def settle_event(self) -> tuple[Transfer, ...]:
         """Close the event: check what it moved, hand out its transfers, begin the next."""
+        if not self.recent:
+            return ()
         transfers = tuple(self.recent)
         self.recent.clear()
         for name in {end for transfer in transfers for end in (transfer.debit, transfer.credit)}:

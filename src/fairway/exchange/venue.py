@@ -91,6 +91,9 @@ class _Known(NamedTuple):
     claims: int = 0
 
 
+_UNKNOWN = _Known()
+
+
 class Venue:
     """The state that the journal's entries build up, beginning with the founding one.
 
@@ -340,23 +343,29 @@ class Venue:
         """
         for channel_id in touched:
             self._check_account(channel_id)
-        if total := sum(self.ledger.balances[name] for name in HOUSE) + self._users.balance:
+        balances, users = self.ledger.balances, self._users
+        house = sum([balances[name] for name in HOUSE])
+        if total := house + users.balance:
             raise IllegalTransition("ledger.conservation", "money appeared or vanished", nano=total)
-        for market, lots in self.net.items():
-            if lots:
-                raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
-        if self.settling.pool.value != self.ledger.balances[POOL]:
+        if any(self.net.values()):
+            market, lots = next(each for each in self.net.items() if each[1])
+            raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
+        if self.settling.pool.value != balances[POOL]:
             raise IllegalTransition("venue.lend_state", "the proven pool is not the ledger's pool")
-        if self._own() != self._users.gained:
+        if house - balances[WORLD] - self._seeded != users.gained:
             raise IllegalTransition("venue.lend_state", "the house has not what the channels' side B has won")
-        if self.settling.claims != self._users.claims:
+        if self.settling.claims != users.claims:
             raise IllegalTransition("venue.worth", "the notes are worth another sum to the pool than the positions")
 
     def _check_account(self, channel_id: bytes) -> None:
-        account, known = self.accounts[channel_id], self._known.get(channel_id, _Known())
+        account, known = self.accounts[channel_id], self._known.get(channel_id, _UNKNOWN)
         if self.ledger.balances.get(user(channel_id), 0) != account.balance:
             raise IllegalTransition("venue.account", "ledger and channel differ", channel=channel_id.hex())
-        newest = self._known[channel_id] = _Known(account.balance, account.due - account.earned, self._claims(account))
+        claims = self._claims(account) if account.positions else 0
+        newest = _Known(account.balance, account.due - account.earned, claims)
+        if newest == known:
+            return
+        self._known[channel_id] = newest
         self._users = _Known(
             self._users.balance + newest.balance - known.balance,
             self._users.gained + newest.gained - known.gained,
@@ -398,8 +407,13 @@ class Venue:
 
     def _own(self) -> int:
         """What the house has beyond what was put in, by the operator and by lenders, and what closed channels left."""
-        seeded = self.founded.pool_seed + self.founded.insurance_seed + self.bonded + self.forfeited + self.lent
-        return sum(self.ledger.balances[name] for name in HOUSE if name != WORLD) - seeded - self.recovered
+        return sum(self.ledger.balances[name] for name in HOUSE if name != WORLD) - self._seeded
+
+    @property
+    def _seeded(self) -> int:
+        """What was put in, and what closed channels left."""
+        seeds = self.founded.pool_seed + self.founded.insurance_seed
+        return seeds + self.bonded + self.forfeited + self.lent + self.recovered
 
     def digest(self, canonical: Callable[[object], bytes]) -> bytes:
         """SHA-256 over everything that the next event could depend on, `canonical` turning it into bytes."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from fairway.risk.contract import Contract, Payoff
-from fairway.risk.margin import deficit
+from fairway.risk.contract import Contract
+from fairway.risk.margin import deficits
 from fairway.risk.position import Position, coefficients, outcome
 from fairway.units import FUNDING_SCALE, MILLION, TICK_BOUND, Nano, Tick, div_down, div_up
 
@@ -23,7 +23,8 @@ def liquidation_price(contract: Contract, position: Position, funding_index: int
 
     Exactly the boundary of `is_liquidatable`: every mark beyond it liquidates too, the one before it does not.
     """
-    lines = (_by_price(contract, deficit(contract, position, tier, funding_index)) for tier in contract.tiers)
+    tiers = deficits(contract, position, contract.tiers, funding_index)
+    lines = [_by_price(contract, line) for line in tiers]
     if position.s > 0:
         tick = max(_last_positive(at_zero, slope) for at_zero, slope in lines)
         return Tick(tick) if tick >= 1 else None
@@ -83,7 +84,7 @@ def partial_lots(contract: Contract, position: Position, mark: int, funding_inde
 def _by_price(contract: Contract, line: tuple[int, int]) -> tuple[int, int]:
     """A · a + B · b as (value at price zero, slope): linear has a = price, inverse b = price."""
     at_a, at_b = line
-    return (at_b, at_a) if contract.payoff is Payoff.LINEAR else (at_a, at_b)
+    return (at_b, at_a) if contract.direction > 0 else (at_a, at_b)
 
 
 def _last_positive(at_zero: int, slope: int) -> int:

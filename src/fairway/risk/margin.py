@@ -18,6 +18,7 @@ __all__ = [
     "Health",
     "bracket_at",
     "deficit",
+    "deficits",
     "equity",
     "health",
     "initial_requirement",
@@ -87,10 +88,19 @@ def deficit(contract: Contract, position: Position, tier: Tier, funding_index: i
     (a, b) is the ratio at the mark. W is (maintenance − equity) · 10⁶ · D, which a liquidation proof shows to be no
     less than zero.
     """
+    return deficits(contract, position, (tier,), funding_index)[0]
+
+
+def deficits(
+    contract: Contract, position: Position, tiers: Iterable[Tier], funding_index: int
+) -> list[tuple[int, int]]:
+    """`deficit` of each of `tiers`."""
     at_a, at_b = coefficients(position, contract, funding_index)
     worth = FUNDING_SCALE * contract.unit * position.lots
-    held = FUNDING_SCALE * (position.margin + tier.deduction)
-    return tier.maintenance * worth - MILLION * at_a, -MILLION * (at_b + held)
+    own = at_b + FUNDING_SCALE * position.margin
+    return [
+        (tier.maintenance * worth - MILLION * at_a, -MILLION * (own + FUNDING_SCALE * tier.deduction)) for tier in tiers
+    ]
 
 
 def is_liquidatable(contract: Contract, position: Position, mark: int, funding_index: int) -> bool:
@@ -101,8 +111,7 @@ def is_liquidatable(contract: Contract, position: Position, mark: int, funding_i
     # Nearly everyone owns more than the last bracket's rate of it all, and no bracket asks for more than that.
     if MILLION * own >= contract.tiers[-1].maintenance * FUNDING_SCALE * contract.unit * position.lots * a:
         return False
-    lines = (deficit(contract, position, tier, funding_index) for tier in contract.tiers)
-    return any(at_a * a + at_b * b > 0 for at_a, at_b in lines)
+    return any(at_a * a + at_b * b > 0 for at_a, at_b in deficits(contract, position, contract.tiers, funding_index))
 
 
 @dataclass(frozen=True, slots=True)
