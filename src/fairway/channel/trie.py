@@ -4,19 +4,37 @@ A node of the trie is a cell of the dictionary: an edge label, then a value (`Le
 are never changed, only replaced, so every older root stays whole. A node's hash is taken when it is first asked for:
 several changes between two roots share one hashing of their common path.
 
+A subtree whose leaves a recipe can make again may be `Folded`: its hash and sums are kept, its nodes are not. Whoever
+walks into it gets it made again along his path; the rest of it stays folded.
+
 `start` is the key bit at which a node's label begins, `end` the one at which it ends: where a fork branches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
+from typing import Protocol
 
 from fairway.channel.conditional import CONDITION_BITS, CONDITION_CODE, Conditional
+from fairway.errors import IllegalTransition
 from fairway.ton.cells import Bits, Plain
 
-__all__ = ["KEY_BITS", "Fork", "Leaf", "Node", "find", "insert", "leaves", "remove", "replace"]
+__all__ = [
+    "KEY_BITS",
+    "Folded",
+    "Fork",
+    "Leaf",
+    "Node",
+    "Recipe",
+    "find",
+    "fold",
+    "insert",
+    "leaves",
+    "remove",
+    "replace",
+]
 
 KEY_BITS = 32
 
@@ -95,7 +113,90 @@ class Fork:
         return Bits().uint(width, value).cell(self.left.cell(), self.right.cell())
 
 
-Node = Leaf | Fork
+class Recipe(Protocol):
+    """Where leaves come from that are not kept. Equal for ever: a key gives the same conditional each time."""
+
+    def keys(self, first: int, beyond: int) -> Iterable[int]:
+        """The keys from `first` and below `beyond`."""
+
+    def make(self, key: int) -> Conditional:
+        """What stands under one of the keys."""
+
+
+class Folded:
+    """A subtree whose leaves `recipe` makes again; everything in it is as the recipe says."""
+
+    __slots__ = ("_hash", "count", "depth", "end", "key", "maximum", "recipe", "start")
+
+    def __init__(self, node: Node, recipe: Recipe) -> None:
+        self.start: int = node.start
+        self.end: int = node.end
+        self.key: int = node.key
+        self.count: int = node.count
+        self.maximum: int = node.maximum
+        self.depth: int = node.depth
+        self.recipe = recipe
+        self._hash: bytes = node.hash
+
+    @property
+    def hash(self) -> bytes:
+        """The hash of the subtree's cell."""
+        return self._hash
+
+    def whole(self) -> Leaf | Fork:
+        """The subtree; `IllegalTransition` (`channel.recipe`) where the recipe makes another than was folded."""
+        node: Node | None = None
+        for key in self.recipe.keys(*self._range()):
+            node = insert(node, key, self.recipe.make(key))
+        if node is not None:
+            node = node.moved(self.start)
+        if node is None or isinstance(node, Folded) or node.hash != self.hash:
+            raise IllegalTransition("channel.recipe", "what was folded cannot be made again", key=self.key)
+        return node
+
+    def opened(self, key: int) -> Leaf | Fork:
+        """The subtree along the path to `key`; what branches off stays folded."""
+        return self._opened(self.whole(), key)
+
+    def _opened(self, node: Node, key: int) -> Leaf | Fork:
+        if isinstance(node, Folded):
+            return self.opened(key)
+        if isinstance(node, Leaf):
+            return node
+        if _bit(key, node.end):
+            return Fork(node.start, node.end, Folded(node.left, self.recipe), self._opened(node.right, key))
+        return Fork(node.start, node.end, self._opened(node.left, key), Folded(node.right, self.recipe))
+
+    def moved(self, start: int) -> Folded:
+        """The same subtree where its label begins at another bit."""
+        return Folded(self.whole().moved(start), self.recipe)
+
+    def find(self, key: int) -> Conditional | None:
+        """The conditional under `key`, or None."""
+        first, beyond = self._range()
+        found = first <= key < beyond and key in self.recipe.keys(key, key + 1)
+        return self.recipe.make(key) if found else None
+
+    def cell(self) -> Plain:
+        """The subtree's cell."""
+        return self.whole().cell()
+
+    def _range(self) -> tuple[int, int]:
+        rest = KEY_BITS - self.end
+        first = self.key >> rest << rest
+        return first, first + (1 << rest)
+
+
+Node = Leaf | Fork | Folded
+
+
+def fold(node: Node, most: int, recipe: Recipe) -> Node:
+    """The trie, all of which `recipe` can make again, with its subtrees of two to `most` leaves folded."""
+    if not isinstance(node, Fork):
+        return node
+    if node.count <= most:
+        return Folded(node, recipe)
+    return Fork(node.start, node.end, fold(node.left, most, recipe), fold(node.right, most, recipe))
 
 
 def insert(node: Node | None, key: int, conditional: Conditional) -> Node:
@@ -108,8 +209,10 @@ def _insert(node: Node, key: int, conditional: Conditional) -> Node:
     if split < node.end:
         added, moved = Leaf(split + 1, key, conditional), node.moved(split + 1)
         return Fork(node.start, split, *((moved, added) if _bit(key, split) else (added, moved)))
-    if isinstance(node, Leaf):
-        raise KeyError(key)
+    if not isinstance(node, Fork):
+        if isinstance(node, Leaf):
+            raise KeyError(key)
+        return _insert(node.opened(key), key, conditional)
     if _bit(key, node.end):
         return Fork(node.start, node.end, node.left, _insert(node.right, key, conditional))
     return Fork(node.start, node.end, _insert(node.left, key, conditional), node.right)
@@ -117,6 +220,8 @@ def _insert(node: Node, key: int, conditional: Conditional) -> Node:
 
 def remove(node: Node | None, key: int) -> Node | None:
     """The trie without `key`, None when nothing is left; `KeyError` where the key is not in it."""
+    if isinstance(node, Folded):
+        node = node.opened(key)
     if node is None or isinstance(node, Leaf):
         if node is None or node.key != key:
             raise KeyError(key)
@@ -134,6 +239,8 @@ def replace(node: Node | None, key: int, conditional: Conditional) -> Node:
         if _bit(key, node.end):
             return Fork(node.start, node.end, node.left, replace(node.right, key, conditional))
         return Fork(node.start, node.end, replace(node.left, key, conditional), node.right)
+    if isinstance(node, Folded) and node.find(key) is not None:
+        return replace(node.opened(key), key, conditional)
     if node is None or node.key != key:
         raise KeyError(key)
     return Leaf(node.start, key, conditional)
@@ -143,6 +250,8 @@ def find(node: Node | None, key: int) -> Conditional | None:
     """The conditional under `key`, or None."""
     while isinstance(node, Fork):
         node = node.right if _bit(key, node.end) else node.left
+    if isinstance(node, Folded):
+        return node.find(key)
     return node.conditional if node and node.key == key else None
 
 
@@ -150,6 +259,8 @@ def leaves(node: Node | None) -> Iterator[Leaf]:
     """All leaves in the order of their keys."""
     if isinstance(node, Leaf):
         yield node
+    elif isinstance(node, Folded):
+        yield from leaves(node.whole())
     elif node:
         yield from leaves(node.left)
         yield from leaves(node.right)

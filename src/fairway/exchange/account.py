@@ -46,6 +46,7 @@ from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate
 from fairway.exchange.past import Past
 from fairway.exchange.sharing import paid, shared_terms, spent, with_shared
 from fairway.exchange.terms import CROSS, MarginMove, MarketTerms, OrderTerms
+from fairway.exchange.untouched import Untouched
 from fairway.risk.contract import fee, fill_cost
 from fairway.risk.liquidation import liquidation_fee
 from fairway.risk.position import Closure, Position, opened
@@ -92,10 +93,7 @@ class Account(Holdings):
 
     def __post_init__(self) -> None:
         """Side B's promises name every market from the beginning, so that each fill has where it is claimed."""
-        for market in self.rules.listings:
-            terms = self.rules.flat(self.channel_id, market)
-            promise = market_conditional(terms, self.rules.codes.market)[1]
-            self.b_conditionals = self.b_conditionals.add(MARKET_KEYS + market, promise)
+        self.b_conditionals = Untouched(self.rules, self.channel_id).promises()
 
     @property
     def balance(self) -> int:

@@ -85,7 +85,7 @@ class Founding(Protocol):
 class Rules:
     """What both sides of every channel know before the first order; `codes` is what its conditionals jump to."""
 
-    __slots__ = ("codes", "fine", "listings", "network", "ratio", "stale_ms")
+    __slots__ = ("codes", "fine", "listings", "markets", "network", "ratio", "stale_ms")
 
     def __init__(self, founding: Founding) -> None:
         self.network = founding.network
@@ -93,6 +93,7 @@ class Rules:
         self.fine = founding.fine
         self.stale_ms = founding.stale_ms
         self.listings = {listing.market: listing for listing in founding.listings}
+        self.markets = sorted(self.listings)
         keys, threshold = founding.oracle_keys, founding.oracle_threshold
         self.codes = condition_codes(founding.network, threshold, founding.patience_ms, keys)
 
