@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from channel_stage import CHANNEL, TON
-from evidence import ORACLE, order, rounds
+from evidence import ORACLE, order, rounds, signed_round
 from msgspec.structs import replace
 from pytoniq_core import HashMap
 
@@ -34,6 +34,14 @@ def cross_order(market: int, **changes: int) -> OrderTerms:
 @cache
 def around(market: int, moment_ms: int, mark: int, funding: int = 0) -> Cell:
     return rounds(moment_ms, mark, funding, market)
+
+
+@cache
+def in_force(market: int, moment_ms: int, mark: int, funding: int = 0, until_ms: int = 0) -> Cell:
+    """A round of `moment_ms` and the one that ends it, a millisecond later if not said."""
+    before = signed_round(41, moment_ms, mark, funding, market=market)
+    after = signed_round(42, until_ms or moment_ms + 1, 1, market=market)
+    return Builder().store_ref(before).store_ref(after).end_cell()
 
 
 def cross_input(exits: Mapping[int, Cell], touch: Cell | None = None, fills: Mapping[int, Cell] | None = None) -> Cell:

@@ -32,7 +32,7 @@ from evidence import (
     receipt,
     rounds,
 )
-from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, held, pot
+from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, held, in_force, pot
 from test_channel_contract_jetton import MASTER, UNITS, notify, says, take
 from test_channel_contract_settle import plain
 
@@ -122,7 +122,7 @@ class Meter:
         promises = [(each.key, Conditional(each.cell(), ORDER_CODE, TON)) for each in placed]
         shown = {each.key: fill_input(receipt(each, 10, 10 * 1000 * 50_000, 9, started)) for each in placed}
         exits = {market: around(market, started + DELAY_MS, 49_000) for market in markets}
-        touch = cross_touch(TOUCH_MS, {market: around(market, TOUCH_MS, 20_000) for market in markets})
+        touch = cross_touch(TOUCH_MS, {market: in_force(market, TOUCH_MS, 20_000) for market in markets})
         promise = Conditional(pot(*map(held, markets)).cell(), CROSS_CODE, TON)
         self._settle(operation, promise, cross_input(exits, touch if is_touched else None, shown), promises, CROSS_KEY)
 

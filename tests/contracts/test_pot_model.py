@@ -9,7 +9,7 @@ import pytest
 from channel_stage import TON
 from evidence import DELAY_MS, ORDER_CODE, fill_input, judged, receipt
 from msgspec.structs import replace
-from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, pot
+from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, in_force, pot
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
@@ -120,7 +120,7 @@ class Draw:
         touching = None
         if touch is not None:
             touching = cross_touch(
-                TOUCH_MS, {market: around(market, TOUCH_MS, *price) for market, price in touch.items()}
+                TOUCH_MS, {market: in_force(market, TOUCH_MS, *price) for market, price in touch.items()}
             )
         return Case(by_a, is_late, terms, promises, cross_input(rounds, touching, shown), exits, touch, tuple(fills))
 
@@ -265,7 +265,7 @@ def dearest(fills: int, **more: int) -> tuple[int, int]:
     placed = [cross_order(1 + key % CROSS_MARKETS, key=key, **more) for key in range(1, fills + 1)]
     promises = Conditionals([(each.key, Conditional(each.cell(), ORDER_CODE, TON)) for each in placed])
     shown = {each.key: fill_input(receipt(each, 10, 10 * 1000 * 50_000, 9, 5000)) for each in placed}
-    touch = cross_touch(TOUCH_MS, {market: around(market, TOUCH_MS, 20_000) for market in markets})
+    touch = cross_touch(TOUCH_MS, {market: in_force(market, TOUCH_MS, 20_000) for market in markets})
     exits = {market: around(market, EXIT_MS, 49_000) for market in markets}
     promise = Conditional(terms.cell(), CROSS_CODE, 0)
     return judged(promise, promises, cross_input(exits, touch, shown), by_a=True, started_s=STARTED_S)

@@ -27,11 +27,10 @@ from evidence import (
     permit,
     receipt,
     rounds,
-    signed_round,
     word,
 )
 from msgspec.structs import replace
-from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, held, pot
+from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_touch, held, in_force, pot
 from test_channel_contract_settle import Dispute
 from test_compiled_contracts import CONTRACTS, needs_compiler
 
@@ -206,7 +205,7 @@ def touched_with(terms: CrossTerms, moment_ms: int, touch: dict[int, Cell], *, b
 def test_a_pot_that_had_too_little_is_taken_whole():
     needs = (40_000 + 50_000) * 10_000 // 20
     edge = pot(held(LINEAR), held(OTHER), margin=10 * MILLI + needs, since_ms=1000)
-    touch = {market: around(market, 2000, mark) for market, mark in TOUCHED.items()}
+    touch = {market: in_force(market, 2000, mark) for market, mark in TOUCHED.items()}
     assert touched_with(edge, 2000, touch) is None
     dispute = touched_with(replace(edge, margin=edge.margin - 1), 2000, touch)
     assert dispute is not None
@@ -217,32 +216,36 @@ SHORT = pot(held(LINEAR), held(OTHER), margin=10 * MILLI, since_ms=1000)
 
 
 def test_a_touch_is_of_one_moment_in_every_market_that_is_held():
-    good = {market: around(market, 2000, mark) for market, mark in TOUCHED.items()}
+    good = {market: in_force(market, 2000, mark) for market, mark in TOUCHED.items()}
     assert touched_with(SHORT, 2000, good) is not None
     assert touched_with(SHORT, 2000, {LINEAR: good[LINEAR]}) is None
-    assert touched_with(SHORT, 2000, good | {OTHER: around(OTHER, 3000, 50_000)}) is None
-    assert touched_with(SHORT, 2000, good | {OTHER: around(OTHER, 1999, 50_000)}) is None
-    assert touched_with(SHORT, 2000, good | {OTHER: around(THIRD, 2000, 50_000)}) is None
-
-
-def apart(market: int, before_ms: int, after_ms: int, mark: int) -> Cell:
-    before = signed_round(40, before_ms, 1, market=market)
-    after = signed_round(41, after_ms, mark, market=market)
-    return Builder().store_ref(before).store_ref(after).end_cell()
+    for other, holds in (
+        (in_force(OTHER, 500, 50_000, until_ms=2001), True),
+        (in_force(OTHER, 500, 50_000, until_ms=2000), False),
+        (in_force(OTHER, 2001, 50_000), False),
+        (in_force(THIRD, 2000, 50_000), False),
+    ):
+        assert (touched_with(SHORT, 2000, good | {OTHER: other}) is not None) == holds
 
 
 def test_a_touch_counts_from_the_terms_to_the_start_and_against_side_a():
-    def at(moment_ms: int, late_ms: int = 0) -> dict[int, Cell]:
-        return {market: apart(market, moment_ms - 1, moment_ms + late_ms, mark) for market, mark in TOUCHED.items()}
+    def at(moment_ms: int, until_ms: int = 0) -> dict[int, Cell]:
+        return {market: in_force(market, moment_ms, mark, until_ms=until_ms) for market, mark in TOUCHED.items()}
 
     started_ms = disputed(SHORT).started_ms
     assert touched_with(SHORT, 999, at(999)) is None
     assert touched_with(SHORT, 1000, at(1000)) is not None
     assert touched_with(SHORT, started_ms, at(started_ms)) is not None
-    assert touched_with(SHORT, started_ms - 1, at(started_ms - 1, 1)) is not None
+    assert touched_with(SHORT, started_ms, at(started_ms - 5, started_ms + 5)) is not None
     assert touched_with(SHORT, started_ms + 1, at(started_ms + 1)) is None
-    assert touched_with(SHORT, started_ms, at(started_ms, 1)) is None
     assert touched_with(SHORT, 2000, at(2000), by_a=False) is None
+
+
+def test_rounds_from_before_the_terms_prove_nothing_by_still_being_in_force():
+    old = {market: in_force(market, 999, mark, until_ms=3000) for market, mark in TOUCHED.items()}
+    assert touched_with(SHORT, 1000, old) is None
+    assert touched_with(SHORT, 2000, old) is None
+    assert touched_with(SHORT, 2000, old | {OTHER: in_force(OTHER, 1000, 50_000, until_ms=3000)}) is not None
 
 
 def earlier(*shown: tuple[int, int, int, int]) -> list[wire.Round]:
@@ -252,17 +255,27 @@ def earlier(*shown: tuple[int, int, int, int]) -> list[wire.Round]:
 def test_a_claim_finds_the_moment_at_which_the_pot_was_short_but_not_of_one_that_stood():
     dispute = disputed(SHORT)
     exits = exits_of(dispute, {LINEAR: 50_000, OTHER: 50_000})
-    calm = [(LINEAR, 1, 900, 50_000), (OTHER, 1, 950, 50_000), (LINEAR, 2, 1900, 50_000), (OTHER, 2, 1950, 50_000)]
-    falls = [(LINEAR, 3, 2900, 40_000), (OTHER, 3, 2950, 50_000)]
+    calm = [(LINEAR, 1, 900, 50_000), (OTHER, 1, 950, 50_000), (OTHER, 2, 1950, 50_000)]
+    falls, next_ = (LINEAR, 2, 2900, 40_000), (LINEAR, 3, 3900, 50_000)
+    more = [(OTHER, 3, 2950, 50_000)]
     for rounds_, standing in (
-        (calm, frozenset()),
-        (calm + falls, frozenset({CROSS})),
-        ([*calm[:3], falls[0]], frozenset()),  # the other market has no round then
-        ([calm[1], calm[3], *falls], frozenset()),  # nor is it shown that this is the first
+        ([*calm, next_, *more], frozenset()),
+        ([*calm, falls, next_, *more], frozenset({CROSS})),
+        ([*calm, falls, *more], frozenset()),  # nothing shows how long the fall was in force
+        ([*calm[1:], falls, next_], frozenset()),  # nor what the other market was worth then
     ):
         with pytest.raises(Rejected, match=r"claims\.nothing"):
             claimed(dispute, Paper(NETWORK, exits, earlier(*rounds_), standing))
-    assert claimed(dispute, Paper(NETWORK, exits, earlier(*calm, *falls), frozenset({LINEAR}))) == 0
+    assert claimed(dispute, Paper(NETWORK, exits, earlier(*calm, falls, next_, *more), frozenset({LINEAR}))) == 0
+    assert dispute.owed() == SHORT.margin
+
+
+def test_the_round_that_ends_a_touch_may_come_after_the_start():
+    dispute = disputed(SHORT)
+    exits = exits_of(dispute, {LINEAR: 50_000, OTHER: 50_000})
+    shown = earlier((LINEAR, 2, 2900, 40_000), (OTHER, 2, 1950, 50_000))
+    after = earlier(*((market, 3, dispute.started_ms + 1, 50_000) for market in (LINEAR, OTHER)))
+    assert claimed(dispute, Paper(NETWORK, exits, shown, following=after)) == 0
     assert dispute.owed() == SHORT.margin
 
 
@@ -399,16 +412,23 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
     (
         "a touch is by rounds of any moment",
         POT,
-        "oracle.firstAt(touchMs, rounds, position.market)",
-        "oracle.verified(rounds.load().after, position.market)",
+        "oracle.inForceAt(touchMs, rounds, position.market)",
+        "oracle.verified(rounds.load().before, position.market)",
         test_a_touch_is_of_one_moment_in_every_market_that_is_held,
     ),
     (
         "a touch may come after the start",
         POT,
-        "assert (round.atMs <= startedMs) throw",
-        "assert (true) throw",
+        "assert (promisedByA & (touchMs <= startedMs)) throw",
+        "assert (promisedByA) throw",
         test_a_touch_counts_from_the_terms_to_the_start_and_against_side_a,
+    ),
+    (
+        "a touch stands on rounds from before the terms",
+        POT,
+        "(spare < 0) & (newestMs >= pot.sinceMs)",
+        "spare < 0",
+        test_rounds_from_before_the_terms_prove_nothing_by_still_being_in_force,
     ),
     (
         "an order that A's half does not hold counts there, as a sub-key's would",

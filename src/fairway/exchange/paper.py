@@ -77,7 +77,8 @@ class Mandated(NamedTuple):
 class Paper:
     """What a claimant has kept: exits by market, rounds before the start, receipts (signed) and orders by their hash.
 
-    `earlier` are no later than the start. In the markets of `standing` the position was not liquidated when it came: it
+    `earlier` are no later than the start, `following` the first ones after it: that a round was in force at some moment
+    the next one shows. In the markets of `standing` the position was not liquidated when it came: it
     is valued at the exit, whatever its price has touched. `is_late`: the last quarter of the settling has begun, and
     what has no exit ends at the last mark that both sides know. `mandated` has the words of sub-keys, by the order.
     """
@@ -90,6 +91,7 @@ class Paper:
     orders: Mapping[bytes, OrderTerms] = field(default_factory=dict)
     is_late: bool = False
     mandated: Mapping[bytes, Mandated] = field(default_factory=dict)
+    following: Iterable[Shown] = ()
 
 
 def rounds_cell(network: int, shown: Exit) -> Cell:

@@ -4,13 +4,14 @@
     cross_touch#_ moment:uint64 rounds:(HashmapE 16 ^Rounds) = CrossTouch;
 
 Side B takes the pot whole by a moment before the start at which it had less than it needs. Whoever claims names the
-moment, but the prices of it are nobody's choice: of each market that of the first round at or after it.
+moment, but the prices of it are nobody's choice: of each market that of the round in force, the last one no later.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from pytoniq_core import HashMap
@@ -91,31 +92,31 @@ def _forward(fill: Fill, mark: int, funding: int) -> Forward:
 
 
 def _touch(terms: CrossTerms, half: Promised, paper: Paper) -> Touch | None:
-    """The first moment from `since_ms` at which the pot was short; prices change only from one round to the next."""
+    """The first round from `since_ms` that left the pot short, with those in force in its other markets."""
     if not half.by_a or not terms.positions or CROSS in paper.standing:
         return None
-    kept = _by_market(terms, paper.earlier)
-    moments = {each.round_ms for rounds in kept.values() for each in rounds if each.round_ms >= terms.since_ms}
-    for moment_ms in sorted(moments):
+    earlier = _by_market(terms, paper.earlier)
+    kept = _by_market(terms, [*chain(*earlier.values()), *paper.following])
+    for moment_ms in sorted({each.round_ms for each in chain(*earlier.values()) if each.round_ms >= terms.since_ms}):
         found = {market: _around(moment_ms, rounds) for market, rounds in kept.items()}
         around = {market: each for market, each in found.items() if each is not None}
-        prices = {market: (each.after.mark, each.after.funding) for market, each in around.items()}
+        prices = {market: (each.before.mark, each.before.funding) for market, each in around.items()}
         if len(around) == len(terms.positions) and is_short(terms, prices):
             return Touch(moment_ms, around)
     return None
 
 
-def _by_market(terms: CrossTerms, earlier: Iterable[Shown]) -> dict[int, list[Shown]]:
+def _by_market(terms: CrossTerms, shown: Iterable[Shown]) -> dict[int, list[Shown]]:
     kept: dict[int, list[Shown]] = {position.market: [] for position in terms.positions}
-    for each in earlier:
+    for each in shown:
         if each.market in kept:
             kept[each.market].append(each)
     return {market: sorted(rounds, key=lambda each: each.round) for market, rounds in kept.items()}
 
 
 def _around(moment_ms: int, rounds: Sequence[Shown]) -> Exit | None:
-    """The first of `rounds` at or after `moment_ms` with the one before it, where both are there."""
-    place = bisect_left(rounds, moment_ms, key=lambda each: each.round_ms)
+    """The last of `rounds` no later than `moment_ms` with the one after it, where both are there."""
+    place = bisect_right(rounds, moment_ms, key=lambda each: each.round_ms)
     if not 0 < place < len(rounds):
         return None
     before, after = rounds[place - 1], rounds[place]

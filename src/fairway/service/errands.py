@@ -254,6 +254,7 @@ class Errands:
             {order: terms for order, (terms, _) in self._docket.papers.mandated(dispute.channel_id).items()},
             is_late=is_late,
             mandated={order: word for order, (_, word) in self._docket.papers.mandated(dispute.channel_id).items()},
+            following=self._docket.papers.following(dispute.started_ms),
         )
 
     def _promises(self, channel_id: bytes) -> dict[bytes, Conditionals]:

@@ -93,6 +93,11 @@ class Papers:
         kept = chain(self._peaks.values(), *self._rounds.values())
         return [each for each in kept if each.round_ms <= moment_ms]
 
+    def following(self, moment_ms: int) -> list[Priced]:
+        """Of each market the first round kept after `moment_ms`."""
+        later = ([each for each in rounds if each.round_ms > moment_ms] for rounds in self._rounds.values())
+        return [rounds[0] for rounds in later if rounds]
+
     def receipts(self, channel_id: bytes) -> Mapping[bytes, Receipt]:
         """The newest receipt of each order of a channel, by the order's hash."""
         return self._receipts.get(channel_id, {})
