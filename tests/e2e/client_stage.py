@@ -24,6 +24,7 @@ from fairway.exchange import effect, event, wire
 from fairway.exchange.engine import Engine
 from fairway.exchange.listing import default_listings
 from fairway.exchange.terms import OracleRound
+from fairway.exchange.withdrawal import commit_statement
 from fairway.service import hub
 from fairway.service.desk import Desk
 from fairway.service.journal import Journal
@@ -140,14 +141,21 @@ class Stage:
         return Wallet(self.keyring.operator().key, NETWORK).address
 
     def note(self, _happened: event.AnyEvent, effects: Sequence[effect.AnyEffect]) -> None:
-        """Sign the closes that the engine agreed to; the users hand them to the chain."""
+        """Sign the closes and withdrawals that the engine agreed to; the users hand them to the chain."""
         for wanted in effects:
             if isinstance(wanted, effect.SignClose):
                 channel = self.engine.channels[wanted.channel_id]
                 sums = (wanted.sent_a, wanted.sent_b, wanted.seqno_a, wanted.seqno_b)
-                digest = codec.Close(channel.channel_id, *sums).digest()
-                signer = self.keyring.channel(NETWORK, self.vault, channel.key_a)
-                self.hub.send(wanted.channel_id, wire.encode(wire.CloseSigned(wanted.channel_id, signer.sign(digest))))
+                signature = self._signed(wanted.channel_id, codec.Close(channel.channel_id, *sums))
+                self.hub.send(wanted.channel_id, wire.encode(wire.CloseSigned(wanted.channel_id, signature)))
+            elif isinstance(wanted, effect.SignCommit):
+                total = wanted.committed.withdraw_a
+                signature = self._signed(wanted.channel_id, commit_statement(wanted.committed, wanted.channel_id))
+                self.hub.send(wanted.channel_id, wire.encode(wire.CommitSigned(wanted.channel_id, total, signature)))
+
+    def _signed(self, channel_id: bytes, statement: codec.Statement) -> bytes:
+        key_a = self.engine.channels[channel_id].key_a
+        return self.keyring.channel(NETWORK, self.vault, key_a).sign(statement.digest())
 
     @asynccontextmanager
     async def dial(self) -> AsyncIterator[Line]:

@@ -256,7 +256,7 @@ async def test_a_lien_that_was_lifted_before_anybody_looked_is_told_with_the_end
             await shown(service, alice)
             channel_id, address = alice.session.side.channel_id, alice.onchain.address
             watch._punished[channel_id] = 7, bytes(32)
-            await watch._look_at_end(HomeComing(address, 100 * TON, 4 * TON), bytes(32))
+            await watch._look_at_end(HomeComing(address, 100 * TON, 4 * TON, ends=True), bytes(32))
             assert service.engine.venue.owed[channel_id] == {7: 4 * TON}
             assert service.engine.venue.recovered == 4 * TON
 

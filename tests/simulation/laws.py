@@ -17,7 +17,7 @@ from fairway.exchange import effect, event
 from fairway.exchange.account import Account
 from fairway.exchange.change import Margined
 from fairway.exchange.engine import Engine
-from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, POOL, WORLD, user
+from fairway.exchange.ledger import BOND, FEES, INSURANCE, LEAVING, OPERATOR, POOL, WORLD, user
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import CROSS
 from fairway.risk.contract import Contract

@@ -17,7 +17,7 @@ from fairway.errors import FairwayError, InvalidMessage
 from fairway.exchange.effect import AnyEffect, Deleveraged, ProveRecord, SignClose
 from fairway.exchange.engine import Engine
 from fairway.exchange.entry import GENESIS, Entry, entry_hash
-from fairway.exchange.event import AnyEvent, Closed, EpochProved, Founded, Proved, RateSet, decode, encode
+from fairway.exchange.event import AnyEvent, Closed, EpochProved, Founded, PaidOut, Proved, RateSet, decode, encode
 from fairway.exchange.shown import Shown
 from fairway.risk.deleverage import allocate
 from fairway.settlement.chain import NOTHING, PublicBooks, Record
@@ -141,7 +141,7 @@ class Examiner:
                 self._epoch(seq, event)
             case RateSet():
                 self._liens.setdefault(event.channel_id, {})[event.match_id] = event.owed
-            case Closed():
+            case Closed() | PaidOut():
                 self._paid(event)
             case _:
                 self.tally.signatures += hasattr(event, "signature") + len(getattr(event, "signatures", ()))
@@ -202,18 +202,29 @@ class Examiner:
 
     # Payouts
 
-    def _paid(self, event: Closed) -> None:
+    def _paid(self, event: Closed | PaidOut) -> None:
         """The user came home with what both signed, or with his own last half; the vault paid it less his liens.
 
         It charges less where conditionals have taken some of it before: how much, the chain shows.
         """
-        agreed = self._agreed.get(event.channel_id)
-        if agreed is not None and event.value_a != agreed:
-            raise InvalidMessage("audit.payout", "a cooperative close came home with another sum than was signed")
+        if isinstance(event, PaidOut):
+            self._withdrawn(event)
+        else:
+            self._ended(event)
         owed = sum(self._liens.get(event.channel_id, {}).values())
         if not max(0, event.value_a - owed) <= event.paid <= event.value_a:
             raise InvalidMessage("audit.payout", "the vault paid another sum than the channel's value less its liens")
         self.tally.payouts += 1
+
+    def _ended(self, event: Closed) -> None:
+        agreed = self._agreed.get(event.channel_id)
+        if agreed is not None and event.value_a != agreed:
+            raise InvalidMessage("audit.payout", "a cooperative close came home with another sum than was signed")
+
+    def _withdrawn(self, event: PaidOut) -> None:
+        """What came home while the channel goes on is what both had signed."""
+        if event.channel_id in self.engine.venue.withdrawals.advanced:
+            raise InvalidMessage("audit.payout", "a withdrawal came home that no entry has signed")
 
 
 def _check_shares(seq: int, record: Deleveraged) -> None:

@@ -23,6 +23,7 @@ from fairway.exchange.event import (
     Left,
     Lent,
     Opened,
+    PaidOut,
     RateSet,
     Slashed,
 )
@@ -75,9 +76,9 @@ class ChannelFacts:
 
 
 class HomeComing(NamedTuple):
-    """The end of a channel in the vault: what came home for its user, and what left for his wallet with it.
+    """What came home to the vault for a channel's user, and what left for his wallet with it.
 
-    `charged` is what liens took.
+    `charged` is what liens took; `ends`: it was his whole share, not a withdrawal from a channel that goes on.
     """
 
     lt: int
@@ -86,6 +87,7 @@ class HomeComing(NamedTuple):
     value: int
     sent: int
     charged: int
+    ends: bool = True
 
 
 class LenderMove(NamedTuple):
@@ -151,6 +153,7 @@ class ChainClaims:
         self._rates: dict[tuple[bytes, int], list[tuple[int, RateSet]]] = {}
         self._closed: dict[bytes, tuple[int, Closed]] = {}
         self._withdraws: dict[bytes, int] = {}
+        self._paid_out: list[tuple[int, PaidOut]] = []
         self._slashed: list[tuple[int, Slashed, int]] = []
         self._bond = 0
         self._lenders: list[tuple[int, Lent | Left]] = []
@@ -180,6 +183,8 @@ class ChainClaims:
                 self._lenders.append((seq, event))
             case Closed():
                 self._closed[event.channel_id] = seq, event
+            case PaidOut():
+                self._paid_out.append((seq, event))
             case BondPosted():
                 self._bond += event.amount
             case Slashed():
@@ -214,7 +219,7 @@ class ChainClaims:
         payouts = self._check_payouts(vault, channels)
         unseen_ends, unseen_nano = self._check_money(vault, ledger)
         unseen_slashings = len(vault.slashings) - len(self._slashed)
-        return Compared(named + len(self._closed), payouts, vault.locked, unseen_ends, unseen_nano, unseen_slashings)
+        return Compared(named + payouts, payouts, vault.locked, unseen_ends, unseen_nano, unseen_slashings)
 
     def _check_rates(self, rates: Sequence[tuple[int, RateSet]], vault: VaultFacts, facts: ChannelFacts) -> None:
         for seq, rate in rates:
@@ -242,20 +247,15 @@ class ChainClaims:
         owing: Counter[str] = Counter()
         for _, slashed, stake in self._slashed:
             owing[channels[slashed.channel_id].payout] += slash_fine(stake)
-        for channel_id, (seq, closed) in self._closed.items():
-            home = homes.get(closed.transaction)
-            if home is None or home.channel_id != channel_id:
-                raise Lie(seq, "audit.transaction", "the chain has no such end of this channel")
-            if home.value != closed.value_a:
-                raise Lie(seq, "audit.payout", f"{home.value} nano came home for the user, not {closed.value_a}")
-            if closed.paid != home.value - home.charged:
-                raise Lie(seq, "audit.payout", f"the vault charged {home.charged} nano of {home.value} for liens")
-            wallet = channels[channel_id].payout
-            due = min(closed.paid, self._withdraws.get(channel_id, closed.paid))
+        for seq, paid in self._homes():
+            home = _home_of(seq, paid, homes)
+            wallet, due = channels[paid.channel_id].payout, paid.paid
+            if home.ends:
+                due = min(due, self._withdraws.get(paid.channel_id, due))
             owing[wallet] += max(0, due - home.sent)
             if owing[wallet] > vault.claims.get(wallet, 0) + vault.paid_later.get(wallet, 0):
                 raise Lie(seq, "audit.payout", f"the vault sent {home.sent} nano to the user's wallet, not {due}")
-        return len(self._closed)
+        return len(self._closed) + len(self._paid_out)
 
     # The vault's money
 
@@ -306,20 +306,30 @@ class ChainClaims:
 
     def _newest(self, vault: VaultFacts) -> int:
         """The newest transaction of the vault that an entry names."""
-        told = {closed.transaction for _, closed in self._closed.values()}
+        told = self._told_homes()
         told |= {rate.transaction for rates in self._rates.values() for _, rate in rates}
         told |= {slashed.transaction for _, slashed, _ in self._slashed}
         told |= {each.transaction for _, each in self._lenders}
         return max((vault.transactions[digest] for digest in told), default=0)
 
+    def _homes(self) -> list[tuple[int, Closed | PaidOut]]:
+        """What entries say that came home for users, in their order."""
+        told: list[tuple[int, Closed | PaidOut]] = [*self._paid_out, *self._closed.values()]
+        return sorted(told, key=lambda each: each[0])
+
+    def _told_homes(self) -> set[bytes]:
+        """The transactions in which it did."""
+        return {told.transaction for _, told in self._homes()}
+
     def _unseen_ends(self, vault: VaultFacts) -> int:
         """How many ends no entry tells of: only ones after every transaction of the vault that an entry names."""
-        told, newest = {closed.transaction for _, closed in self._closed.values()}, self._newest(vault)
+        told, newest = self._told_homes(), self._newest(vault)
         unseen = [home for home in vault.homes if home.channel_id in self.opened and home.digest not in told]
         for home in unseen:
             if home.lt < newest:
                 seq, _ = self.opened[home.channel_id]
-                raise Lie(seq, "audit.unseen", "the chain shows the end of this channel, and no entry tells of it")
+                what = "the end of this channel" if home.ends else "a withdrawal from this channel"
+                raise Lie(seq, "audit.unseen", f"the chain shows {what}, and no entry tells of it")
         return len(unseen)
 
 
@@ -332,6 +342,19 @@ def check_posts(posts: Sequence[Posted], shown: Mapping[bytes, Shown]) -> None:
         target = div_down(post.shares * proven.worth, FUNDING_SCALE * proven.shares)
         if not min(post.before, target) <= post.value <= max(post.before, target):
             raise Lie(None, "audit.posted", f"{post.value} nano were posted; the record shows {target}")
+
+
+def _home_of(seq: int, told: Closed | PaidOut, homes: Mapping[bytes, HomeComing]) -> HomeComing:
+    """The home-coming that entry `seq` tells of, as it tells it; else `Lie`."""
+    home = homes.get(told.transaction)
+    if home is None or home.channel_id != told.channel_id or home.ends != isinstance(told, Closed):
+        what = "end of" if isinstance(told, Closed) else "withdrawal from"
+        raise Lie(seq, "audit.transaction", f"the chain has no such {what} this channel")
+    if home.value != told.value_a:
+        raise Lie(seq, "audit.payout", f"{home.value} nano came home for the user, not {told.value_a}")
+    if told.paid != home.value - home.charged:
+        raise Lie(seq, "audit.payout", f"the vault charged {home.charged} nano of {home.value} for liens")
+    return home
 
 
 def _check_lender(seq: int, told: Lent | Left, vault: VaultFacts) -> None:

@@ -18,8 +18,9 @@ from fairway.errors import FairwayError, InvalidMessage
 from fairway.exchange import wire
 from fairway.exchange.change import AnyChange
 from fairway.exchange.effect import AnyEffect, Push, SignHalf
-from fairway.exchange.event import AnyEvent, CloseProposed, Funded, Opened, Proposed
+from fairway.exchange.event import AnyEvent, CloseProposed, CommitProposed, Funded, Opened, Proposed
 from fairway.exchange.terms import Receipt
+from fairway.exchange.withdrawal import commit_statement
 
 __all__ = ["Heard", "Said", "Spoken"]
 
@@ -32,6 +33,8 @@ Said = (
     | wire.Pushed
     | wire.Refused
     | wire.Round
+    | wire.Commit
+    | wire.CommitSigned
     | wire.Close
     | wire.CloseSigned
 )
@@ -49,13 +52,14 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Voice:
-    """One channel in the replay: halves of the service from seqno 1 on, the user's by seqno, and its ends."""
+    """One channel in the replay: halves of the service from seqno 1 on, the user's by seqno, withdrawals and end."""
 
     opened: Opened
     answers: list[Answer] = field(default_factory=list)
     proposals: dict[int, tuple[int, Proposed]] = field(default_factory=dict)
     funded: tuple[int, Funded] | None = None
     close: tuple[int, CloseProposed] | None = None
+    commits: dict[int, tuple[int, CommitProposed]] = field(default_factory=dict)
 
 
 class Heard(NamedTuple):
@@ -81,6 +85,8 @@ class Spoken:
                 self._voices[event.channel_id].proposals[event.seqno] = seq, event
             case Funded():
                 self._voices[event.channel_id].funded = seq, event
+            case CommitProposed():
+                self._voices[event.channel_id].commits[event.withdraw_a] = seq, event
             case CloseProposed():
                 self._voices[event.channel_id].close = seq, event
             case _:
@@ -134,6 +140,8 @@ class _Listener:
                 self._proposal(said)
             case Funded():
                 self._funded = said
+            case wire.CommitSigned():
+                self._commit(said)
             case wire.CloseSigned():
                 self._close(said)
             case _:
@@ -224,6 +232,15 @@ class _Listener:
         if theirs != mine:
             raise Lie(seq, "audit.proposal", f"half {said.seqno} of the user is another one in {self._where}")
         self.of_user += 1
+
+    def _commit(self, said: wire.CommitSigned) -> None:
+        journaled = self._voice.commits.get(said.withdraw_a) if self._voice else None
+        if journaled is None:
+            raise Lie(None, "audit.withheld", f"the journal has no withdrawal that {self._where} has signed")
+        seq, event = journaled
+        if not self._signed(commit_statement(event, event.channel_id).digest(), said.signature):
+            raise Lie(seq, "audit.commit", f"{self._where} has another withdrawal signed")
+        self.of_service += 1
 
     def _close(self, said: wire.CloseSigned) -> None:
         if self._voice is None or self._voice.close is None:

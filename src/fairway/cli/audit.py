@@ -202,7 +202,9 @@ def _notes(sealed: Sealed, auditor: Auditor) -> list[str]:
     if tally.unproven or tally.unranged:
         notes.append(f"{tally.unproven} settlements wait for their proof, {tally.unranged} for their epoch")
     if chain is not None and chain.unseen_ends:
-        notes.append(f"the chain shows {chain.unseen_ends} ends of channels after the last that the journal tells of")
+        notes.append(
+            f"the chain shows {chain.unseen_ends} payouts of channels after the last that the journal tells of"
+        )
     if chain is not None and chain.unseen_slashings:
         notes.append(f"the bond has paid for {chain.unseen_slashings} lies that the journal does not tell of yet")
     if chain is not None and chain.unseen_nano:

@@ -132,7 +132,8 @@ class _Reading:
         view = self._account(home.address)
         sent = _sent([transaction], {str(view.wallet)} if view else set())
         channel_id = self._channels.get(home.address, b"")
-        return HomeComing(transaction.lt, transaction.digest, channel_id, home.value, sum(sent.values()), home.charged)
+        paid = sum(sent.values())
+        return HomeComing(transaction.lt, transaction.digest, channel_id, home.value, paid, home.charged, home.ends)
 
 
 def _top_ups(transactions: Iterable[Transaction], wallet: str) -> list[TopUp]:

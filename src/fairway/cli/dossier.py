@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fairway.audit.auditor import Auditor
 from fairway.audit.lie import Lie
 from fairway.cli.chain_facts import copied, read_chain
-from fairway.client.replica import Leave, Regained
+from fairway.client.replica import Leave, Regained, Uncommitted
 from fairway.client.store import Store
 from fairway.errors import FairwayError, Unavailable
 from fairway.exchange.entry import Entry
@@ -126,7 +126,9 @@ def _read_record(path: Path, auditor: Auditor) -> None:
     with copied(path) as copy, closing(Store(copy)) as store:
         try:
             for channel_id in store.channels():
-                said = (entry for entry in store.record(channel_id) if not isinstance(entry, Leave | Regained))
+                said = (
+                    entry for entry in store.record(channel_id) if not isinstance(entry, Leave | Regained | Uncommitted)
+                )
                 auditor.compare_record(path.stem, channel_id, said)
         except Unavailable as error:
             raise Unavailable(error.code, f"{path.name}: {error.message}", path=str(path)) from error

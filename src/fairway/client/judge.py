@@ -14,6 +14,7 @@ from fairway.exchange.alarms import price_of
 from fairway.exchange.change import (
     Accepted,
     AnyChange,
+    Committed,
     Decremented,
     Dropped,
     Filled,
@@ -33,6 +34,7 @@ from fairway.exchange.pricing import round_of, verify_round
 from fairway.exchange.sweeps import sweep_digest
 from fairway.exchange.terms import Kind, MarginMove, OracleRound, OrderTerms, Receipt, Source
 from fairway.exchange.wire import Propose, Welcome
+from fairway.exchange.withdrawal import commit_statement
 from fairway.market.instrument import price_bounds
 from fairway.market.trigger import Trailing
 from fairway.risk.liquidation import partial_lots
@@ -97,6 +99,8 @@ class Judge:
                 self._mandated(change)
             case Revoked():
                 self._revoked(change)
+            case Committed():
+                self._committed(change)
             case Filled():
                 self._filled(change)
                 return
@@ -183,6 +187,13 @@ class Judge:
         if change.mandate not in self._account.mandates:
             raise _lie("judge.mandate", "a mandate was taken back that there is not", key=change.mandate)
         digest = revoke_digest(self._account.channel_id, change.mandate)
+        self._check_word(self._key_a, digest, change.signature)
+
+    def _committed(self, change: Committed) -> None:
+        """A withdrawal is the owner's own word, and none counts twice."""
+        if change.withdraw_a <= self._account.withdrawn:
+            raise _lie("judge.withdrawn", "a withdrawal is counted again", withdraw_a=change.withdraw_a)
+        digest = commit_statement(change, self._account.channel_id).digest()
         self._check_word(self._key_a, digest, change.signature)
 
     @staticmethod

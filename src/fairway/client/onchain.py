@@ -1,6 +1,7 @@
 """The user's hands on chain: his channel's contract and its account in the vault, through his own wallet.
 
-    register (vault) → deploy and begin (channel) → wrap (vault) → … → close together, or start alone, claim and finish
+    register (vault) → deploy and begin (channel) → wrap (vault) → … withdraw …
+        → close together, or start alone, claim and finish
 
 Every step looks first whether it is done, so that any of them may be repeated after a crash. Nothing here needs the
 service: what it signed is in the record.
@@ -122,6 +123,34 @@ class OnChain:
         """The channel, once both sides have their units."""
         view = await self.channel()
         return view if view is not None and view.deposit_a and view.deposit_b else None
+
+    # Withdrawing from what goes on
+
+    async def withdrawn(self) -> int:
+        """How much the channel has paid out to the user since it was opened."""
+        view = await self.channel()
+        return view.withdraw_a if view is not None else 0
+
+    async def commit(self, agreed: codec.Agreed) -> None:
+        """Hand a withdrawal to the channel, unless it has paid; wait for the units to come home to the vault."""
+        assert isinstance(agreed.statement, codec.Commit)
+        total = agreed.statement.withdraw_a
+        if await self.withdrawn() < total:
+            await self._purse.send(Transfer(self.address, MARGIN, codec.encode(agreed)))
+
+        async def paid() -> bool | None:
+            return await self.withdrawn() >= total or None
+
+        await self._until(self.address, paid)
+        await self._until(self.vault, self._settled)
+
+    async def _settled(self) -> bool | None:
+        """The vault has taken home everything that has left the channel."""
+        view, account = await self.channel(), await self.account()
+        if view is None or account is None:
+            return None
+        inside = view.deposit_a + view.deposit_b - view.withdraw_a - view.withdraw_b
+        return account.held <= inside or None
 
     # Ending
 

@@ -25,7 +25,7 @@ from fairway.crypto import keys
 from fairway.errors import FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import event, wire
 from fairway.exchange.account import Account
-from fairway.exchange.change import Mandated
+from fairway.exchange.change import Committed, Mandated
 from fairway.exchange.lawful import check_orders
 from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.permits import check_granted, promises
@@ -33,14 +33,22 @@ from fairway.exchange.pricing import check_round, verify_round
 from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
 from fairway.exchange.terms import MarginMove, OracleRound, OrderTerms, Receipt
+from fairway.exchange.withdrawal import agreed_pair, check_amount, commit_statement
 
-__all__ = ["Entry", "Leave", "Regained", "Replica"]
+__all__ = ["Entry", "Leave", "Regained", "Replica", "Uncommitted"]
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
     """The user closes the channel alone: from here on he signs no half in it. Written before the chain hears of it."""
 
     channel_id: bytes
+
+
+class Uncommitted(msgspec.Struct, frozen=True, array_like=True, tag="uncommitted"):
+    """The service refused the withdrawal that was signed last: it is not asked for again."""
+
+    channel_id: bytes
+    code: str
 
 
 class Regained(msgspec.Struct, frozen=True, array_like=True, tag="regained"):
@@ -64,9 +72,12 @@ Entry = (
     | wire.Pushed
     | wire.Refused
     | wire.Round
+    | wire.Commit
+    | wire.CommitSigned
     | wire.Close
     | wire.CloseSigned
     | Leave
+    | Uncommitted
     | Regained
 )
 
@@ -84,8 +95,9 @@ class Replica:
 
     `pending` is his newest half while no push cites it, `cosigned` the newest pair in which his half cites the
     service's, `receipts` are those of fills after it, `placed` the orders that it added; `closing` is the cooperative
-    close he signed, and `closed` the service's signature of it; `left` whether he closes alone; `regained` what a
-    watchtower held that was newer than the record.
+    close he signed, and `closed` the service's signature of it; `committing` the newest withdrawal that he signed, and
+    `committed` the service's signature of it; `left` whether he closes alone; `regained` what a watchtower held that
+    was newer than the record.
     """
 
     __slots__ = (
@@ -93,6 +105,8 @@ class Replica:
         "channel",
         "closed",
         "closing",
+        "committed",
+        "committing",
         "cosigned",
         "left",
         "opened",
@@ -118,6 +132,8 @@ class Replica:
         self.placed: dict[bytes, OrderTerms] = {}
         self.closing: wire.Close | None = None
         self.closed: wire.CloseSigned | None = None
+        self.committing: wire.Commit | None = None
+        self.committed: wire.CommitSigned | None = None
         self.left = False
         self.regained: Charge | None = None
 
@@ -149,6 +165,11 @@ class Replica:
         half, wanted = self.channel.a, machine.expected(self.channel)
         said = (half.half.sent, half.half.body.conditionals_hash) if half else (0, NO_CONDITIONALS)
         return said != (wanted.sent, wanted.conditionals.root_hash())
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a withdrawal is signed here that no half of the service has taken in, and no refusal ended."""
+        return self.committing is not None and self.committing.withdraw_a > self.account.withdrawn
 
     @property
     def lacks(self) -> Charge | None:
@@ -208,6 +229,16 @@ class Replica:
         seqno, (sent, root) = cosigned.a.seqno + 1, read_expected(cosigned.promised)
         return wire.Propose(self.opened.channel_id, seqno, sent, root, cosigned.b.half.seqno, UNSIGNED)
 
+    def commit(self, nano: int) -> wire.Commit:
+        """A withdrawal of `nano` more, on the newest accepted half and what that cites; to be signed. Changes nothing.
+
+        Errors: `Rejected` for whatever the service would have to refuse by what both know.
+        """
+        check_amount(self.account, nano)
+        total = self.account.withdrawn + nano
+        machine.check_withdrawal(self.channel, total, self.channel.withdraw_b)
+        return wire.Commit(self.opened.channel_id, *agreed_pair(self.channel), total, UNSIGNED)
+
     def half_of(self, proposed: wire.Propose) -> Half:
         """The half that `proposed` stands for; the half of the service it cites must still be open."""
         body = Body(proposed.seqno, proposed.sent, proposed.conditionals_hash)
@@ -228,7 +259,7 @@ class Replica:
         except (FairwayError, OverflowError) as error:
             raise InvalidMessage("replica.untrue", f"what the service says breaks the rules: {error}") from error
 
-    def _apply(self, entry: Entry) -> None:
+    def _apply(self, entry: Entry) -> None:  # noqa: C901 - the table of entries
         match entry:
             case wire.Granted():
                 self._push(wire.Pushed(entry.channel_id, 1, 0, entry.conditionals_hash, 1, entry.signature, []))
@@ -247,6 +278,8 @@ class Replica:
                 self._turn_round(entry)
             case wire.Close() | wire.CloseSigned():
                 self._close(entry)
+            case wire.Commit() | wire.CommitSigned() | Uncommitted():
+                self._commit(entry)
             case Leave():
                 self.left = True
             case Regained():
@@ -274,6 +307,34 @@ class Replica:
             keys.verify(self.channel.key_b, self.close_statement(self.closing).digest(), entry.signature)
             self.closed = entry
 
+    def _commit(self, entry: wire.Commit | wire.CommitSigned | Uncommitted) -> None:
+        match entry:
+            case wire.Commit():
+                self.committing, self.committed = entry, None
+            case Uncommitted():
+                self.committing = None if self.is_committing else self.committing
+            case wire.CommitSigned():
+                if self.committing is None or self.committing.withdraw_a != entry.withdraw_a:
+                    raise InvalidMessage("replica.commit", "a withdrawal was signed that the user did not ask for")
+                statement = commit_statement(self.committing, self.opened.channel_id)
+                keys.verify(self.channel.key_b, statement.digest(), entry.signature)
+                self.committed = entry
+
+    def _take_out(self, change: Committed) -> None:
+        """The service's half has taken a withdrawal in: one that this copy knows, or that an older record lacks."""
+        machine.withdraw(self.channel, change.withdraw_a, self.channel.withdraw_b)
+        said = wire.Commit(
+            self.opened.channel_id,
+            change.seqno_a,
+            change.seqno_b,
+            change.sent_a,
+            change.sent_b,
+            change.withdraw_a,
+            UNSIGNED,
+        )
+        if self.committing != said:
+            self.committing, self.committed = said, None
+
     def _turn_round(self, shown: wire.Round) -> None:
         signed = OracleRound(
             self.rules.network, shown.market, shown.round, shown.round_ms, shown.index, shown.mark, shown.funding
@@ -298,6 +359,8 @@ class Replica:
             judge.apply(change)
             if isinstance(change, Mandated):
                 self.placed[change.order.digest()] = change.order
+            elif isinstance(change, Committed):
+                self._take_out(change)
         judge.close()
         self._check_receipts(judge.receipts, pushed.receipts)
         sums = (self.account.earned, self.account.promised(), self.account.expected())

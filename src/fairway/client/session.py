@@ -1,6 +1,7 @@
 """The user's line to the service: one channel, kept alive over any number of connections.
 
-    connect → challenge → Hello → Welcome → (Open → Granted) → Propose, Close ⇄ Pushed, Refused, CloseSigned, Round
+    connect → challenge → Hello → Welcome → (Open → Granted)
+            → Propose, Commit, Close ⇄ Pushed, Refused, CommitSigned, CloseSigned, Round
 
 At most one half of the user is unanswered. Whatever is asked for meanwhile goes into the next one together; so a busy
 user signs batches. A lost connection is dialled again after a growing pause, and the unanswered half is repeated as it
@@ -24,6 +25,7 @@ from msgspec.structs import replace
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from fairway.channel import codec
 from fairway.channel.phase import Phase
 from fairway.channel.state import SignedHalf
 from fairway.client.asks import Asks
@@ -51,6 +53,8 @@ SALT_SIZE = 32
 
 ANSWERED = frozenset({"channel.repeat", "channel.exists"})
 """Failures that say: this was done before. What it led to is pushed again by itself."""
+REFUSERS = frozenset({"withdraw", "channel", "market", "risk"})
+"""Areas of the codes that say of a withdrawal: nothing came of it, and nothing will."""
 OVER = Rejected("session.over", "the channel is being left: nothing more is signed in it")
 
 
@@ -65,7 +69,7 @@ class Connection(Protocol):
 
 
 Dial = Callable[[], AbstractAsyncContextManager[Connection]]
-Notice = wire.Pushed | wire.Refused | wire.Round | wire.CloseSigned | wire.Failure
+Notice = wire.Pushed | wire.Refused | wire.Round | wire.CommitSigned | wire.CloseSigned | wire.Failure
 """What the owner is told, after it was judged and written down."""
 
 
@@ -265,6 +269,21 @@ class Session:
         """Sign that the service's newest half is true."""
         await self._ask((), ())
 
+    async def withdraw(self, nano: int) -> codec.Agreed:
+        """Agree with the service that `nano` are paid out while orders and positions stay: under both signatures.
+
+        One that was interrupted is taken up where it stopped, and nothing else is asked for. Errors: `Rejected`
+        (`withdraw.margin`: more would be left uncovered; those of `exchange.withdrawing.sign_commit`).
+        """
+        commit = self.side.recommit()
+        if commit is None:
+            await self.countersign()
+            commit = self.side.commit(nano)
+        await self._request(commit, lambda: self.side.replica.committed is not None)
+        agreed = self.side.both_commit()
+        assert agreed is not None
+        return agreed
+
     async def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.CloseSigned:
         """Agree with the service to end the channel where both stand; nothing may be open. The service's signature.
 
@@ -426,6 +445,8 @@ class Session:
             await self._send(pending)
         elif side.replica.closing is not None:
             await self._send(side.close())
+        elif (commit := side.recommit()) is not None:
+            await self._send(commit)
         else:
             await self._propose()
 
@@ -486,11 +507,20 @@ class Session:
         if failure.code in ANSWERED:
             return
         if pending is None or self.side.replica.newest_b == 0:
+            self._uncommit(failure)
             self._refusal = Rejected(failure.code, failure.message)
         elif failure.code == "channel.seqno":  # used up by a refusal that was lost
             self._judge(wire.Refused(pending.channel_id, pending.seqno, failure.code, failure.message, pending.cites))
         else:
             raise ConnectionError(failure.message)
+
+    def _uncommit(self, failure: wire.Failure) -> None:
+        """A withdrawal was refused. Where it is not known what became of it, another line asks again."""
+        if self._side is None or not self._side.replica.is_committing:
+            return
+        if failure.code.partition(".")[0] not in REFUSERS:
+            raise ConnectionError(failure.message)
+        self._side.uncommit(failure.code)
 
     async def _send(self, request: wire.AnyRequest) -> None:
         """Send what is written down already; where the line is gone, the next one repeats it."""

@@ -21,7 +21,7 @@ from fairway.channel.state import UNSIGNED, SignedHalf
 from fairway.client.answer import Holding, Pledge
 from fairway.client.keystore import Keystore
 from fairway.client.margin import Margin
-from fairway.client.replica import Entry, Leave, Regained, Replica
+from fairway.client.replica import Entry, Leave, Regained, Replica, Uncommitted
 from fairway.client.store import Evidence, Store
 from fairway.client.watchtower_wire import RECEIPTS, Handed, Wanted, Watched, deposit_of, seal
 from fairway.client.wish import Permit, Wish
@@ -36,6 +36,7 @@ from fairway.exchange.reading import read_expected
 from fairway.exchange.site import channel_setup, consent_digest
 from fairway.exchange.sweeps import sweep_digest
 from fairway.exchange.terms import OrderTerms, Receipt
+from fairway.exchange.withdrawal import commit_statement
 from fairway.ton.address import Address
 from fairway.ton.cells import to_boc
 from fairway.ton.contracts import ChannelSetup
@@ -46,7 +47,7 @@ NO_LIES = frozenset({"signature.invalid", "signature.length", "replica.behind", 
 """Refused and kept, but no lie of the service: what anybody on the line could have sent, what it may rightly say to a
 record that was restored from an old copy, and what it says after it was restored from one itself."""
 
-Said = wire.Granted | wire.Pushed | wire.Yours | wire.Refused | wire.Round | wire.CloseSigned
+Said = wire.Granted | wire.Pushed | wire.Yours | wire.Refused | wire.Round | wire.CommitSigned | wire.CloseSigned
 """What the service may say of a channel."""
 
 
@@ -98,9 +99,10 @@ class Side:
 
     @property
     def may_propose(self) -> bool:
-        """Whether a new half may be signed: the channel is granted and not over, no half is unanswered or lacking."""
+        """Whether a new half may be signed: the channel is granted and not over, nothing is unanswered or lacking."""
         replica = self.replica
-        return replica.newest_b > 0 and replica.pending is None and replica.lacks is None and not self.is_over
+        is_busy = replica.pending is not None or replica.is_committing
+        return replica.newest_b > 0 and not is_busy and replica.lacks is None and not self.is_over
 
     def check(
         self,
@@ -160,6 +162,40 @@ class Side:
         """The word that the mandate under `mandate` is over, signed. Errors: `Rejected` (`mandate.unknown`)."""
         mandate_in(self.account, mandate)
         return wire.Revoke(self.channel_id, mandate, self._signer.sign(revoke_digest(self.channel_id, mandate)))
+
+    def commit(self, nano: int) -> wire.Commit:
+        """Sign that `nano` more are paid out while the channel goes on: judged, written, then signed. Send it.
+
+        No half is signed before it is answered. Errors: `Rejected`: `side.busy` (see `may_propose`), `withdraw.seqno`
+        (countersign first), `withdraw.amount`, `withdraw.margin`, `channel.coverage`.
+        """
+        self._check_here()
+        if not self.may_propose:
+            raise Rejected("side.busy", "nothing is withdrawn while something is unanswered, or after a close or a lie")
+        commit = self.replica.commit(nano)
+        self._keep(commit)
+        return self._signed_commit(commit)
+
+    def recommit(self) -> wire.Commit | None:
+        """The newest withdrawal once more, the same bytes, until the service's signature of it is in the record."""
+        commit = self.replica.committing
+        return None if commit is None or self.replica.committed is not None else self._signed_commit(commit)
+
+    def uncommit(self, code: str) -> None:
+        """The service refused the withdrawal with `code`: write down that nothing came of it, so it is not repeated."""
+        if self.replica.is_committing:
+            self._keep(Uncommitted(self.channel_id, code))
+
+    def _signed_commit(self, commit: wire.Commit) -> wire.Commit:
+        return replace(commit, signature=self._signer.sign(commit_statement(commit, self.channel_id).digest()))
+
+    def both_commit(self) -> codec.Agreed | None:
+        """The newest withdrawal under both signatures; None where there is none yet."""
+        commit, signed = self.replica.committing, self.replica.committed
+        if commit is None or signed is None:
+            return None
+        mine = self._signed_commit(commit).signature
+        return codec.Agreed(mine, signed.signature, commit_statement(commit, self.channel_id))
 
     def close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> wire.Close:
         """A cooperative close where both stand now, written, then signed; a second call repeats it.
@@ -385,7 +421,7 @@ class Side:
                 return self._take_back(reply)
             case wire.Pushed() | wire.Granted() if self._is_old(reply):
                 return False
-            case wire.CloseSigned() if reply == self.replica.closed:
+            case wire.CloseSigned() | wire.CommitSigned() if reply in (self.replica.closed, self.replica.committed):
                 return False
             case wire.Refused() if self.replica.pending is None or reply.seqno != self.replica.pending.seqno:
                 return False

@@ -1,7 +1,7 @@
 """A user, whole: his session with the service and his hands on chain, from the deposit to the payout.
 
-Every road that moves his money home ends without the service if it must: `withdraw` and `withdraw_partially` need its
-signature, `leave`, `claim` and `finish` do not.
+Every road that moves his money home ends without the service if it must: `withdraw`, `withdraw_now` and
+`withdraw_partially` need its signature, `leave`, `claim` and `finish` do not.
 """
 
 from __future__ import annotations
@@ -154,6 +154,24 @@ class User:
     async def withdraw(self) -> None:
         """Close together and wait for the payout; nothing may be open."""
         await self._close()
+
+    async def withdraw_now(self, nano: int) -> None:
+        """Take out `nano` while orders and positions stay, and wait until they have left the channel.
+
+        One that was interrupted is finished first, and is the one that was asked for if it is of the same sum.
+        """
+        if await self._resume() != nano:
+            await self.onchain.commit(await self.session.withdraw(nano))
+
+    async def _resume(self) -> int:
+        """Finish a withdrawal that the chain does not show yet; of how much it was, 0 where there is none."""
+        side, before = self.session.side, await self.onchain.withdrawn()
+        commit = side.replica.committing
+        if commit is None or commit.withdraw_a <= before:
+            return 0
+        nano = commit.withdraw_a - before
+        await self.onchain.commit(side.both_commit() or await self.session.withdraw(nano))
+        return nano
 
     async def withdraw_partially(self, nano: int) -> User:
         """Take out `nano` and go on with the rest in a new channel: the user who holds it, already at his line.

@@ -27,6 +27,7 @@ from fairway.errors import IllegalTransition
 from fairway.exchange.change import (
     Accepted,
     AnyChange,
+    Committed,
     Decremented,
     Dropped,
     Filled,
@@ -197,12 +198,20 @@ class Account(Holdings):
                 self._move_margin(change)
             case Marked():
                 return self._mark(change)
+            case Committed():
+                self._commit(change)
             case Mandated():
                 self._order_under(change)
             case Revoked():
                 del self.mandates[change.mandate]
                 self.a_conditionals = self.a_conditionals.drop(change.mandate)
         return None
+
+    def _commit(self, change: Committed) -> None:
+        """What both sides signed to be paid out counts from here on."""
+        if change.withdraw_a <= self.withdrawn:
+            raise IllegalTransition("account.withdrawn", "what was withdrawn only grows", withdraw_a=change.withdraw_a)
+        self.withdrawn = change.withdraw_a
 
     def _order(self, key: int) -> LiveOrder:
         order = self.orders.get(key)

@@ -10,6 +10,7 @@ from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.event import (
     AnyEvent,
     CloseProposed,
+    CommitProposed,
     CountdownSigned,
     Mandated,
     Opened,
@@ -29,6 +30,7 @@ from fairway.exchange.proposals import half_of
 from fairway.exchange.sweeps import sweep_digest
 from fairway.exchange.switch import switch_digest
 from fairway.exchange.venue import Venue
+from fairway.exchange.withdrawal import commit_statement
 from fairway.ton.address import Address
 from fairway.ton.cells import from_boc
 
@@ -66,6 +68,9 @@ def _authenticate(venue: Venue, event: AnyEvent) -> None:
             channel = venue.channel(event.channel_id)
             close = codec.Close(channel.channel_id, event.sent_a, event.sent_b, event.seqno_a, event.seqno_b)
             keys.verify(channel.key_a, close.digest(), event.signature)
+        case CommitProposed():
+            channel = venue.channel(event.channel_id)
+            keys.verify(channel.key_a, commit_statement(event, event.channel_id).digest(), event.signature)
         case SweepSigned():
             words = venue.founded.network, event.channel_id, event.nonce, event.market, event.after_ms
             keys.verify(venue.channel(event.channel_id).key_a, sweep_digest(*words), event.signature)

@@ -17,6 +17,7 @@ __all__ = [
     "Accepted",
     "AnyChange",
     "Change",
+    "Committed",
     "Decremented",
     "Dropped",
     "Filled",
@@ -112,6 +113,20 @@ class Forced(Change, frozen=True, tag="forced"):
     at_ms: int
 
 
+class Committed(Change, frozen=True, tag="committed"):
+    """Both sides have `withdraw_a` nano (a total) paid out to the owner while the channel goes on.
+
+    He signed it, as `signature`, on halves of these seqnos and sums.
+    """
+
+    seqno_a: int
+    seqno_b: int
+    sent_a: int
+    sent_b: int
+    withdraw_a: int
+    signature: bytes
+
+
 class Margined(Change, frozen=True, tag="margined"):
     """The position in `market`, or the pot, has the `margin` that its owner signed.
 
@@ -158,5 +173,16 @@ class Revoked(Change, frozen=True, tag="revoked"):
 
 
 AnyChange = (
-    Accepted | Decremented | Dropped | Triggered | Filled | Forced | Mandated | Margined | Marked | Revoked | Swept
+    Accepted
+    | Committed
+    | Decremented
+    | Dropped
+    | Triggered
+    | Filled
+    | Forced
+    | Mandated
+    | Margined
+    | Marked
+    | Revoked
+    | Swept
 )

@@ -27,6 +27,7 @@ class Counts:
     rates_zeroed: int = 0
     challenges: int = 0
     partial_withdrawals: int = 0
+    open_withdrawals: int = 0
     margin_moves: int = 0
     closes: int = 0
     states_cosigned: int = 0

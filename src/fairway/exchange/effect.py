@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import Half, SignedHalf
-from fairway.exchange.change import AnyChange
+from fairway.exchange.change import AnyChange, Committed
 from fairway.exchange.event import Priced
 from fairway.exchange.ledger import Transfer
 from fairway.exchange.terms import Receipt
@@ -36,6 +36,7 @@ __all__ = [
     "Refuse",
     "Share",
     "SignClose",
+    "SignCommit",
     "SignHalf",
 ]
 
@@ -77,6 +78,13 @@ class SignClose(Struct, frozen=True, gc=False):
     signature_a: bytes
     reopen_id: bytes | None
     withdraw: int
+
+
+class SignCommit(Struct, frozen=True, gc=False):
+    """Countersign a withdrawal, hand both signatures to the owner, and to the chain if he does not."""
+
+    channel_id: bytes
+    committed: Committed
 
 
 class Challenge(Struct, frozen=True, gc=False):
@@ -185,6 +193,7 @@ AnyEffect = (
     | Push
     | Refuse
     | SignClose
+    | SignCommit
     | Challenge
     | Deleveraged
     | PunishDodge

@@ -26,6 +26,7 @@ from fairway.exchange.event import (
     BondPosted,
     Closed,
     CloseProposed,
+    CommitProposed,
     CountdownSigned,
     Disputed,
     EpochProved,
@@ -36,6 +37,7 @@ from fairway.exchange.event import (
     Mandated,
     Opened,
     Outrun,
+    PaidOut,
     Priced,
     Proposed,
     Proved,
@@ -53,6 +55,7 @@ from fairway.exchange.proposals import propose
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
 from fairway.exchange.waking import run_down
+from fairway.exchange.withdrawing import pay_out, sign_commit
 
 __all__ = ["Engine"]
 
@@ -139,7 +142,7 @@ class Engine:
         return turn.effects
 
 
-def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901, PLR0912 - the table of events
+def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915 - the table of events
     match event:
         case Proposed():
             propose(venue, turn, event)
@@ -159,6 +162,10 @@ def _dispatch(venue: Venue, turn: Turn, event: AnyEvent) -> None:  # noqa: C901,
             lifecycle.fund_channel(venue, turn, event)
         case CloseProposed():
             lifecycle.sign_close(venue, turn, event)
+        case CommitProposed():
+            sign_commit(venue, turn, event)
+        case PaidOut():
+            pay_out(venue, turn, event)
         case Disputed():
             lifecycle.dispute(venue, turn, event)
         case Outrun():

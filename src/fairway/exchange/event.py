@@ -18,6 +18,7 @@ __all__ = [
     "BondPosted",
     "CloseProposed",
     "Closed",
+    "CommitProposed",
     "CountdownSigned",
     "Disputed",
     "EpochProved",
@@ -29,6 +30,7 @@ __all__ = [
     "Mandated",
     "Opened",
     "Outrun",
+    "PaidOut",
     "Priced",
     "Proposed",
     "Proved",
@@ -187,6 +189,30 @@ class CloseProposed(Event, frozen=True, tag="close_proposed"):
     withdraw: int = 0
 
 
+class CommitProposed(Event, frozen=True, tag="commit_proposed"):
+    """A user signed that `withdraw_a` nano (a total) be paid out to him while the channel goes on.
+
+    It stands on his newest accepted half and the half of the service that it cites.
+    """
+
+    channel_id: bytes
+    seqno_a: int
+    seqno_b: int
+    sent_a: int
+    sent_b: int
+    withdraw_a: int
+    signature: bytes
+
+
+class PaidOut(Event, frozen=True, tag="paid_out"):
+    """The chain shows that a commit paid: `value_a` came home for the user, of which the vault owed him `paid` TON."""
+
+    channel_id: bytes
+    value_a: int
+    paid: int
+    transaction: bytes
+
+
 class Disputed(Event, frozen=True, tag="disputed"):
     """The chain shows an uncooperative close, begun by side A (`by_a`) at `started_ms` of the chain's clock.
 
@@ -315,6 +341,8 @@ AnyEvent = (
     | Revoked
     | Priced
     | CloseProposed
+    | CommitProposed
+    | PaidOut
     | Disputed
     | Outrun
     | RateSet

@@ -1,7 +1,8 @@
 """Double entry: every movement of money is one transfer with a debit, a credit, an amount and a reason.
 
 Accounts: `world` (what came from outside, negative), `pool` (lendState), `insurance`, `fees`, `bond`, `operator` (what
-he owes when nothing else covers a loss, negative), and one per channel, named by its ID. The balances of all accounts
+he owes when nothing else covers a loss, negative), `leaving` (withdrawals that both sides have signed and the chain has
+not shown), and one per channel, named by its ID. The balances of all accounts
 add up to zero before and after every transfer, because a transfer has two ends; `check` recounts them. Side B's room in
 a channel is bookkeeping, not money, and is not here.
 """
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from fairway.errors import IllegalTransition
 from fairway.units import NANO_BOUND
 
-__all__ = ["BOND", "FEES", "HOUSE", "INSURANCE", "OPERATOR", "POOL", "WORLD", "Ledger", "Transfer", "user"]
+__all__ = ["BOND", "FEES", "HOUSE", "INSURANCE", "LEAVING", "OPERATOR", "POOL", "WORLD", "Ledger", "Transfer", "user"]
 
 WORLD = "world"
 POOL = "pool"
@@ -21,7 +22,8 @@ INSURANCE = "insurance"
 FEES = "fees"
 BOND = "bond"
 OPERATOR = "operator"
-HOUSE = (WORLD, POOL, INSURANCE, FEES, BOND, OPERATOR)
+LEAVING = "leaving"
+HOUSE = (WORLD, POOL, INSURANCE, FEES, BOND, OPERATOR, LEAVING)
 """The accounts that are no channel's."""
 
 OWING = frozenset({WORLD, POOL, OPERATOR})

@@ -15,6 +15,7 @@ from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, 
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, WORLD, user
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
+from fairway.exchange.withdrawing import call_off
 from fairway.vault.losses import slash_fine, slash_stake
 
 __all__ = [
@@ -95,6 +96,8 @@ def _check_close(venue: Venue, event: CloseProposed) -> None:
     channel, account = venue.channel(event.channel_id), venue.account(event.channel_id)
     if channel.phase is not Phase.OPEN or channel.a is None:
         raise Rejected("channel.phase", "only an open channel is closed together", phase=channel.phase)
+    if event.channel_id in venue.withdrawals.leaving:
+        raise Rejected("withdraw.pending", "the chain has not shown the last withdrawal yet")
     if account.orders or account.positions:
         raise Rejected("close.open", "cancel the orders and close the positions first", orders=len(account.orders))
     if (event.sent_a, event.sent_b) != (account.due, account.earned):
@@ -181,13 +184,16 @@ def close(venue: Venue, turn: Turn, event: Closed) -> None:
     else:
         move(channel, Move.CLOSE)
     account.end()
+    call_off(venue, event.channel_id)
     name, balance = user(event.channel_id), account.balance
-    kept = balance - event.paid
+    advanced = venue.withdrawals.advanced.pop(event.channel_id, 0)
+    kept = balance - event.paid - advanced
     venue.ledger.move(name, INSURANCE, max(0, kept), "recovered")
     _make_good(venue, name, max(0, -kept))
     venue.ledger.move(name, WORLD, event.paid, "withdrawal")
+    venue.ledger.move(name, OPERATOR, advanced, "advanced")
     account.withdrawn += balance
-    venue.recovered += kept
+    venue.recovered += kept + advanced
     venue.disputes.pop(event.channel_id, None)
     venue.debts.pop(event.channel_id, None)
     venue.counts.closes += 1

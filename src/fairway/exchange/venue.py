@@ -17,7 +17,7 @@ from fairway.exchange.change import AnyChange, Filled, Forced
 from fairway.exchange.counts import Counts
 from fairway.exchange.depths import Bounds, Depths
 from fairway.exchange.event import Founded, Priced, Switched
-from fairway.exchange.ledger import HOUSE, INSURANCE, POOL, WORLD, Ledger, user
+from fairway.exchange.ledger import HOUSE, INSURANCE, LEAVING, POOL, WORLD, Ledger, user
 from fairway.exchange.mandate import is_mandated, scope_of
 from fairway.exchange.rules import Rules
 from fairway.exchange.settling import Settling, claim_of
@@ -25,10 +25,15 @@ from fairway.exchange.shown import Shown
 from fairway.exchange.sweeps import Sweeps
 from fairway.exchange.switch import Mode, Switches
 from fairway.exchange.terms import CROSS, OracleRound, Receipt
+from fairway.exchange.withdrawal import Withdrawals
 from fairway.market.book import Book
 from fairway.risk.contract import Payoff
 
 __all__ = ["Carrier", "Debt", "Dodge", "Unsigned", "Venue", "order_id_of", "owner_of", "split_order_id"]
+
+
+OUTSIDE = frozenset({WORLD, LEAVING})
+"""What is not the house's: what came from outside, and what is on its way there."""
 
 
 class Carrier(NamedTuple):
@@ -149,6 +154,7 @@ class Venue:
         "unproven",
         "unsigned",
         "unsigned_orders",
+        "withdrawals",
     )
 
     def __init__(self, founded: Founded) -> None:
@@ -169,6 +175,7 @@ class Venue:
         self.debts: dict[bytes, list[Debt]] = {}
         self.owed: dict[bytes, dict[int, int]] = {}
         self.closings: dict[bytes, object] = {}
+        self.withdrawals = Withdrawals()
         self.disputes: dict[bytes, int] = {}
         self.dodges: dict[bytes, Dodge] = {}
         self.liquidating: set[tuple[int, bytes]] = set()
@@ -407,7 +414,7 @@ class Venue:
 
     def _own(self) -> int:
         """What the house has beyond what was put in, by the operator and by lenders, and what closed channels left."""
-        return sum(self.ledger.balances[name] for name in HOUSE if name != WORLD) - self._seeded
+        return sum(self.ledger.balances[name] for name in HOUSE if name not in OUTSIDE) - self._seeded
 
     @property
     def _seeded(self) -> int:
@@ -445,6 +452,7 @@ class Venue:
         whole.update(canonical([self.switches.number, sorted(self.switches.set.items())]))
         whole.update(canonical([self.bonded, sorted(self.slashed)]))
         whole.update(canonical(self.depths.facts()))
+        whole.update(canonical(self.withdrawals.facts()))
         settling = self.settling
         whole.update(settling.pool.commitment + settling.shares.commitment)
         whole.update(b"".join(settling.holdings[name].commitment for name in sorted(settling.holdings)))

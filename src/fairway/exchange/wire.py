@@ -1,9 +1,9 @@
 """Messages between a user's session and the service: binary WebSocket frames, MessagePack arrays tagged by name.
 
 A session begins with `Hello`; the service answers `Welcome` (the venue's rules, and the channel as the service has it).
-Then the user sends `Open`, `Propose`, `Sweep`, `Close`, and the service `Granted`, `Pushed`, `Refused`, `CloseSigned`,
-`Round`, `Taken`, `Failure`. Halves travel as their fields: each side rebuilds the cell and checks the signature over
-its hash.
+Then the user sends `Open`, `Propose`, `Sweep`, `Commit`, `Close`, and the service `Granted`, `Pushed`, `Refused`,
+`CommitSigned`, `CloseSigned`, `Round`, `Taken`, `Failure`. Halves travel as their fields: each side rebuilds the cell
+and checks the signature over its hash.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ __all__ = [
     "AnyRequest",
     "Close",
     "CloseSigned",
+    "Commit",
+    "CommitSigned",
     "Failure",
     "Granted",
     "Hello",
@@ -104,6 +106,21 @@ class Close(Request, frozen=True, tag="close"):
     signature: bytes
     reopen_id: bytes | None = None
     withdraw: int = 0
+
+
+class Commit(Request, frozen=True, tag="commit"):
+    """A withdrawal signed by the user, while the channel goes on; see `event.CommitProposed`.
+
+    The push that says so is followed by `CommitSigned`.
+    """
+
+    channel_id: bytes
+    seqno_a: int
+    seqno_b: int
+    sent_a: int
+    sent_b: int
+    withdraw_a: int
+    signature: bytes
 
 
 class Shown(Request, frozen=True, tag="shown"):
@@ -214,6 +231,14 @@ class CloseSigned(Reply, frozen=True, tag="close_signed"):
     signature: bytes
 
 
+class CommitSigned(Reply, frozen=True, tag="commit_signed"):
+    """The service's signature of a withdrawal; either side may now hand both to the chain."""
+
+    channel_id: bytes
+    withdraw_a: int
+    signature: bytes
+
+
 class Round(Reply, frozen=True, tag="round"):
     """A signed round of the oracle; see `event.Priced`. Sent to every session before the pushes it causes."""
 
@@ -242,8 +267,8 @@ class Failure(Reply, frozen=True, tag="failure"):
     message: str
 
 
-AnyRequest = Hello | Open | Propose | Revoke | Close | Shown | Sweep
-AnyReply = Welcome | Granted | Pushed | Yours | Refused | CloseSigned | Round | Taken | Failure
+AnyRequest = Hello | Open | Propose | Revoke | Close | Commit | Shown | Sweep
+AnyReply = Welcome | Granted | Pushed | Yours | Refused | CloseSigned | CommitSigned | Round | Taken | Failure
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)

@@ -1,8 +1,8 @@
 """Where users' requests arrive: each is refused, answered at once, or put to the loop as an event.
 
 Hello → who speaks; what the user missed is sent again, oldest first, each half after the rounds it stands on
-Open → Opened    Propose → Proposed    Sweep → SweepSigned    Revoke → Revoked    Close → CloseProposed
-Shown → Outrun
+Open → Opened    Propose → Proposed    Sweep → SweepSigned    Revoke → Revoked    Commit → CommitProposed
+Close → CloseProposed    Shown → Outrun
 
 A record may be an old copy: then the user is shown his own later halves too, each under his signature. And so may our
 journal be: a user who says that he holds newer halves of ours gets nothing signed, and once he shows one the channel is
@@ -22,11 +22,22 @@ from fairway.crypto.keys import check_public_key, verify
 from fairway.errors import FairwayError, InvalidMessage, Rejected
 from fairway.exchange.draft import own_topic
 from fairway.exchange.engine import Engine
-from fairway.exchange.event import AnyEvent, CloseProposed, Opened, Outrun, Proposed, Revoked, SweepSigned, decode
+from fairway.exchange.event import (
+    AnyEvent,
+    CloseProposed,
+    CommitProposed,
+    Opened,
+    Outrun,
+    Proposed,
+    Revoked,
+    SweepSigned,
+    decode,
+)
 from fairway.exchange.hello import hello_digest
 from fairway.exchange.wire import (
     AnyRequest,
     Close,
+    Commit,
     Failure,
     Granted,
     Hello,
@@ -58,6 +69,7 @@ EVENTS: dict[type, type[AnyEvent]] = {
     Propose: Proposed,
     Revoke: Revoked,
     Close: CloseProposed,
+    Commit: CommitProposed,
     Sweep: SweepSigned,
 }
 HALTED = Failure("channel.halted", "the service has lost halves of this channel and signs nothing more: close it alone")
@@ -300,6 +312,6 @@ def _take(session: Session, request: Sweep, refusal: FairwayError | None) -> Non
         session.say(Taken(request.channel_id, request.nonce, refusal.code, refusal.message))
 
 
-def event_of(request: Propose | Revoke | Close | Sweep) -> AnyEvent:
+def event_of(request: Propose | Revoke | Close | Commit | Sweep) -> AnyEvent:
     """The event that `request` asks for, field by field the same; the loop stamps its time."""
     return EVENTS[type(request)](at_ms=0, **asdict(request))

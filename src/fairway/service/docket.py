@@ -7,7 +7,17 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from fairway.channel.state import Half
-from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PostValue, PunishDodge, PunishFill, Push, SignClose
+from fairway.exchange.effect import (
+    Absolve,
+    AnyEffect,
+    Challenge,
+    PostValue,
+    PunishDodge,
+    PunishFill,
+    Push,
+    SignClose,
+    SignCommit,
+)
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
 from fairway.service.citable import Citable
@@ -40,8 +50,8 @@ class Lifted(NamedTuple):
     half: Half
 
 
-AnyErrand = SignClose | Challenge | PunishFill | PunishDodge | PostValue | Lifted | Leaving
-TAKEN = (SignClose, Challenge, PunishFill, PunishDodge, PostValue)
+AnyErrand = SignClose | SignCommit | Challenge | PunishFill | PunishDodge | PostValue | Lifted | Leaving
+TAKEN = (SignClose, SignCommit, Challenge, PunishFill, PunishDodge, PostValue)
 
 
 class Docket:
@@ -66,6 +76,8 @@ class Docket:
         self.citable.note(event, effects)
         pushes = {effect.channel_id: effect.half for effect in effects if isinstance(effect, Push)}
         for effect in effects:
+            if isinstance(effect, SignCommit) and effect in self.errands.values():
+                continue  # asked for again
             if isinstance(effect, TAKEN):
                 self._take_on(effect)
             elif isinstance(effect, Absolve):

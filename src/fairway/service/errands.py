@@ -20,12 +20,22 @@ from fairway.channel.state import Body, Half, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
 from fairway.exchange.claims import claim, markets
-from fairway.exchange.effect import Absolve, AnyEffect, Challenge, PostValue, PunishDodge, PunishFill, SignClose
+from fairway.exchange.effect import (
+    Absolve,
+    AnyEffect,
+    Challenge,
+    PostValue,
+    PunishDodge,
+    PunishFill,
+    SignClose,
+    SignCommit,
+)
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import AnyEvent, Disputed
 from fairway.exchange.paper import Paper, Promised
 from fairway.exchange.site import channel_setup
-from fairway.exchange.wire import CloseSigned, encode
+from fairway.exchange.wire import CloseSigned, CommitSigned, encode
+from fairway.exchange.withdrawal import commit_statement
 from fairway.service.docket import AnyErrand, Docket, Leaving, Lifted, Step
 from fairway.service.evidence import absolving, dodge_evidence, fill_evidence
 from fairway.service.hub import Hub
@@ -81,6 +91,8 @@ class Errands:
         for effect in effects:
             if isinstance(effect, SignClose):
                 self._tell_close(effect)
+            elif isinstance(effect, SignCommit):
+                self._tell_commit(effect)
         self._news.set()
 
     async def run(self) -> None:
@@ -105,6 +117,8 @@ class Errands:
         match errand:
             case SignClose():
                 await self._close(errand)
+            case SignCommit():
+                await self._commit(errand)
             case Challenge():
                 await self._challenge(errand)
             case PunishFill():
@@ -141,6 +155,35 @@ class Errands:
         await asyncio.sleep(GRACE_S)
         if not self._is_closed(close.channel_id):
             await self._send(self._address(close.channel_id), GAS, codec.encode(self._agreed(close)))
+
+    # Withdrawing from what goes on
+
+    def _both_commit(self, commit: SignCommit) -> codec.Agreed:
+        statement = commit_statement(commit.committed, commit.channel_id)
+        signature = self._signer(commit.channel_id).sign(statement.digest())
+        return codec.Agreed(commit.committed.signature, signature, statement)
+
+    def _tell_commit(self, commit: SignCommit) -> None:
+        if self._hub.is_followed(commit.channel_id):
+            signature = self._both_commit(commit).signature_b
+            signed = CommitSigned(commit.channel_id, commit.committed.withdraw_a, signature)
+            self._hub.send(commit.channel_id, encode(signed))
+
+    async def _commit(self, commit: SignCommit) -> None:
+        """Hand in the withdrawal if the user has not after a while, until the chain shows it, or the channel's end."""
+        address, total = self._address(commit.channel_id), commit.committed.withdraw_a
+        while True:
+            await asyncio.sleep(GRACE_S)
+            if self._is_closed(commit.channel_id) or self._is_paid_out(commit):
+                return
+            view = await self._view(commit.channel_id)
+            if view is not None and view.withdraw_a < total and view.quarantine is None:
+                await self._send(address, GAS, codec.encode(self._both_commit(commit)))
+
+    def _is_paid_out(self, commit: SignCommit) -> bool:
+        """Whether the chain has shown this withdrawal."""
+        known, channel_id = self._engine.venue.withdrawals, commit.channel_id
+        return known.signed[channel_id] != commit.committed or channel_id not in known.leaving
 
     # Disputes
 

@@ -26,7 +26,8 @@ LIQUIDATION = 1 << 63
 """A lien for a liquidation stands under this and the position's key, one for a fill under its match ID."""
 RECEIPT_MATCH = 32 + 128 + 256
 """Where a receipt names the match."""
-COME_HOME, CHANNEL_CLOSED, EXCESSES = 0x484F4D45, 0xDDDC88BA, 0xD53276DB
+COME_HOME, EXCESSES = 0x484F4D45, 0xD53276DB
+CHANNEL_CLOSED, CHANNEL_WITHDRAW = 0xDDDC88BA, 0xA32F0B3C
 PUNISH_FILL, PUNISH_LIQUIDATION, PUNISH_TWO_HALVES, ABSOLVE = 0x504E464C, 0x504E4C51, 0x504E5448, 0x4142534F
 JUDGEMENTS = frozenset({PUNISH_FILL, PUNISH_LIQUIDATION, PUNISH_TWO_HALVES, ABSOLVE})
 """The vault's words that set or lift a lien: punish a fill, a liquidation, a half signed twice; absolve."""
@@ -51,14 +52,15 @@ class ChannelSight(NamedTuple):
 
 
 class HomeComing(NamedTuple):
-    """The user's share of an ended channel reached the vault: the channel's address, and the units.
+    """What is the user's of a channel reached the vault: the channel's address, and the units.
 
-    `charged` of them went for liens.
+    `charged` of them went for liens. `ends`: it is his whole share; else he withdrew so much, and the channel goes on.
     """
 
     address: str
     value: int
     charged: int
+    ends: bool
 
 
 async def channel_sight(chain: Chain, address: str) -> ChannelSight | None:
@@ -81,7 +83,7 @@ def _quarantine(boc: bytes) -> Quarantine:
 
 
 def come_home(transaction: Transaction) -> HomeComing | None:
-    """What a transaction of the vault says of a channel that ended; None where it is about something else."""
+    """What a transaction of the vault says of a channel that paid its user; None where it is about something else."""
     incoming = transaction.incoming
     if transaction.aborted or incoming is None:
         return None
@@ -91,9 +93,11 @@ def come_home(transaction: Transaction) -> HomeComing | None:
     fields.load_uint(64)
     value, owner, to_sink = fields.load_coins(), fields.load_address(), fields.load_bit()
     note = fields.load_ref().begin_parse() if fields.load_bit() else fields
-    if to_sink or owner is None or note.remaining_bits < 32 or note.load_uint(32) != CHANNEL_CLOSED:
+    word = note.load_uint(32) if note.remaining_bits >= 32 else 0
+    if to_sink or owner is None or word not in {CHANNEL_CLOSED, CHANNEL_WITHDRAW}:
         return None
-    return HomeComing(f"{owner.wc}:{owner.hash_part.hex()}", value or 0, sum(map(_charged, transaction.outgoing)))
+    charged = sum(map(_charged, transaction.outgoing))
+    return HomeComing(f"{owner.wc}:{owner.hash_part.hex()}", value or 0, charged, word == CHANNEL_CLOSED)
 
 
 def _charged(message: Message) -> int:

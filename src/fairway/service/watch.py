@@ -23,6 +23,7 @@ from fairway.exchange.event import (
     Left,
     Lent,
     Opened,
+    PaidOut,
     RateSet,
     Slashed,
 )
@@ -158,7 +159,7 @@ class Watch:
     async def _look_at_vault(self, transaction: Transaction) -> None:
         home = come_home(transaction)
         if home is not None and home.address in self._channels:
-            await self._look_at_end(home, transaction.digest)
+            await self._look_at_home(home, transaction.digest)
         lied = self._channel_of(slashed_channel(transaction))
         if lied is not None:
             await self._report(Slashed(at_ms=0, channel_id=lied, transaction=transaction.digest))
@@ -197,6 +198,22 @@ class Watch:
                     )
                 )
 
+    async def _look_at_home(self, home: HomeComing, transaction: bytes) -> None:
+        if home.ends:
+            await self._look_at_end(home, transaction)
+            return
+        channel_id = self._channels[home.address]
+        await self._tell_missed_lien(channel_id, home.charged)
+        await self._report(
+            PaidOut(
+                at_ms=0,
+                channel_id=channel_id,
+                value_a=home.value,
+                paid=home.value - home.charged,
+                transaction=transaction,
+            )
+        )
+
     async def _look_at_end(self, home: HomeComing, transaction: bytes) -> None:
         """Report a channel's end: what came home for its user, and what the vault owes him of it.
 
@@ -207,7 +224,8 @@ class Watch:
         if channel.phase is Phase.CLOSED:
             return
         await self._tell_missed_lien(channel_id, home.charged)
-        held = channel.deposit_a + channel.deposit_b - channel.withdraw_a - channel.withdraw_b
+        leaving = self._engine.venue.withdrawals.leaving.get(channel_id, 0)  # a commit that never came
+        held = channel.deposit_a + channel.deposit_b - channel.withdraw_a - channel.withdraw_b + leaving
         await self._report(
             Closed(
                 at_ms=0,

@@ -8,6 +8,7 @@ from fairway.errors import Rejected
 from fairway.exchange.change import (
     Accepted,
     AnyChange,
+    Committed,
     Decremented,
     Dropped,
     Filled,
@@ -71,7 +72,7 @@ def _happened(house: House, letter: Letter, sign: Callable[[bytes], bytes]) -> H
     return Happened(letter.number, time, [_told(house, change) for change in reply.changes], state)
 
 
-def _told(house: House, change: AnyChange) -> Told:  # noqa: C901, PLR0911 - the table of changes
+def _told(house: House, change: AnyChange) -> Told:  # noqa: C901, PLR0911, PLR0912 - the table of changes
     match change:
         case Accepted():
             return {"e": "accepted", "seqno": change.seqno, "orders": len(change.orders)}
@@ -105,6 +106,8 @@ def _told(house: House, change: AnyChange) -> Told:  # noqa: C901, PLR0911 - the
             return {"e": "margin", "symbol": _symbol(house, change.market), "isolatedMargin": str(change.margin)}
         case Swept():
             return {"e": "swept", "symbol": _symbol(house, change.market) if change.market else ""}
+        case Committed():
+            return {"e": "withdrawal", "withdrawn": str(change.withdraw_a)}
         case Revoked():
             return {"e": "revoked", "mandate": change.mandate}
 

@@ -9,20 +9,26 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
+import msgspec
 from litestar import Response, post
 from litestar.params import Parameter
 
-from fairway.errors import Rejected
+from fairway.channel.machine import newest_b
+from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.asked import listing_of
+from fairway.exchange.event import CommitProposed
+from fairway.exchange.withdrawal import commit_statement
 from fairway.service.api.admission import Asking, Caller, admit, look
 from fairway.service.api.private_shapes import LeverageShape
+from fairway.service.api.shapes import WithdrawBody, Withdrawing
 from fairway.service.api.throttle import Spends, Throttle
 from fairway.service.house import House
 from fairway.units import MILLION
 
 __all__ = ["HANDLERS"]
 
+API_KEY = "X-API-KEY"
 OWNER = Rejected("mandate.owner", "only the channel's owner decides this, in a session of his own")
 Leverage = Annotated[int, Parameter(query="leverage", ge=1, le=255)]
 
@@ -58,14 +64,53 @@ async def margin_type(
     raise OWNER
 
 
-@post(["/v1/positionMargin", "/v1/channel/countersign", "/v1/channel/withdraw", "/v1/channel/close"], status_code=200)
+@post(["/v1/positionMargin", "/v1/channel/countersign", "/v1/channel/close"], status_code=200)
 async def owners(house: House, throttle: Throttle, request: Asking) -> Response[None]:
     """Refused: margin moves in a half that the owner signs, and so does the channel."""
     await admit(house, throttle, request, Spends.WEIGHT)
     raise OWNER
 
 
-HANDLERS = [leverage, margin_type, owners]
+@post("/v1/channel/withdraw", status_code=200)
+async def withdraw(house: House, throttle: Throttle, request: Asking) -> Response[Withdrawing]:
+    """Withdraw what nothing needs while the channel goes on; answered once it is durable, with the service's signature.
+
+    The channel key's signature is its authorisation; under a sub-key it is refused. The same once more is answered
+    again.
+    """
+    if API_KEY in request.headers:
+        await admit(house, throttle, request, Spends.WEIGHT)
+        raise OWNER
+    commit = _commit_of(await request.body())
+    await house.sequencer.submit(commit)
+    return Response(await house.sequencer.ask(lambda: _withdrawing(house, commit)))
+
+
+def _commit_of(body: bytes) -> CommitProposed:
+    try:
+        asked = msgspec.json.decode(body, type=WithdrawBody)
+        return CommitProposed(
+            at_ms=0,
+            channel_id=bytes.fromhex(asked.channel_id),
+            seqno_a=asked.seqno_a,
+            seqno_b=asked.seqno_b,
+            sent_a=int(asked.sent_a),
+            sent_b=int(asked.sent_b),
+            withdraw_a=int(asked.withdraw_a),
+            signature=bytes.fromhex(asked.signature),
+        )
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidMessage("withdraw.body", f"this is no withdrawal: {error}") from None
+
+
+def _withdrawing(house: House, commit: CommitProposed) -> Withdrawing:
+    rules, channel = house.engine.rules, house.engine.venue.channel(commit.channel_id)
+    signer = house.keyring.channel(rules.network, rules.vault, channel.key_a)
+    signature = signer.sign(commit_statement(commit, commit.channel_id).digest())
+    return Withdrawing(commit.channel_id.hex(), str(commit.withdraw_a), newest_b(channel), signature.hex())
+
+
+HANDLERS = [leverage, margin_type, owners, withdraw]
 
 
 def _leverage(account: Account, caller: Caller, symbol: str, wanted: int) -> LeverageShape:

@@ -30,6 +30,8 @@ __all__ = [
     "SwitchBody",
     "Ticker",
     "Venue",
+    "WithdrawBody",
+    "Withdrawing",
 ]
 
 
@@ -337,6 +339,27 @@ class RoundBody(Shape, frozen=True, forbid_unknown_fields=True):
     mark: int
     funding: int | str
     signatures: dict[str, str]
+
+
+class WithdrawBody(Shape, frozen=True, forbid_unknown_fields=True):
+    """A withdrawal that the channel's owner has signed: see `exchange.wire.Commit`. In nano; `withdraw_a` is a total."""
+
+    channel_id: str
+    seqno_a: int
+    seqno_b: int
+    sent_a: str
+    sent_b: str
+    withdraw_a: str
+    signature: str
+
+
+class Withdrawing(Shape, frozen=True):
+    """The service has signed it too; `seqno_b` is its newest half, which counts it."""
+
+    channel_id: str
+    withdraw_a: str
+    seqno_b: int
+    signature: str
 
 
 class SwitchBody(Shape, frozen=True, forbid_unknown_fields=True):
