@@ -23,6 +23,7 @@ from fairway.ton import contracts
 from fairway.ton.cells import from_boc
 
 DISPUTE, MONEY, WHOLE = "channel_dispute.tolk", "channel_money.tolk", "channel_whole.tolk"
+STORAGE = "channel_storage.tolk"
 
 
 def call_with_patches(attack: Callable[[pytest.MonkeyPatch], object]) -> None:
@@ -107,6 +108,27 @@ PLANTED: list[tuple[str, str, str, str, Callable[[], object]]] = [
         "isCited & !quarantine.verdict.load().adopted",
         "isCited",
         whole.test_the_half_that_the_other_cites_is_recalled_until_a_adopts,
+    ),
+    (
+        "a commit kills no older half",
+        MONEY,
+        "    self.floorA = seqnoA;\n    self.floorB = seqnoB;\n",
+        "",
+        partial(close.test_after_a_commit_no_pair_claims_what_was_withdrawn, by_a=True),
+    ),
+    (
+        "a commit ends what one side has begun",
+        MONEY,
+        "assert (self.quarantine == null) throw ERROR_QUARANTINE_ALREADY_ACTIVE;\n    assert (self.isSignedByBoth",
+        "self.quarantine = null;\n    assert (self.isSignedByBoth",
+        close.test_a_commit_signed_before_does_not_end_a_quarantine,
+    ),
+    (
+        "what was withdrawn is paid once more",
+        STORAGE,
+        "return self.depositA - self.withdrawA - self.sentA",
+        "return self.depositA - self.sentA",
+        partial(close.test_after_a_commit_no_pair_claims_what_was_withdrawn, by_a=False),
     ),
     (
         "totals are not clamped",

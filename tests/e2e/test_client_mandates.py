@@ -18,6 +18,7 @@ from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.crypto.keys import Signer
 from fairway.errors import IllegalTransition, InvalidMessage, Rejected, Unavailable
+from fairway.exchange.withdrawal import commit_statement
 from fairway.service.api.codes import numeric_code, status_code
 from fairway.service.api.throttle import Spends, Throttle
 from fairway.units import TON
@@ -236,6 +237,45 @@ async def test_a_sub_key_can_neither_close_the_channel_nor_propose_in_it(stage):
     for path in ("/v1/channel/withdraw", "/v1/channel/close"):
         with pytest.raises(Rejected):
             await bot.ask("POST", path)
+
+
+async def test_an_owner_withdraws_by_rest_with_his_channel_key(stage):
+    await stage.owner.session.countersign()
+    commit = stage.owner.session.side.commit(30 * TON)
+    await stage.sleep(stage.owner)
+    body = {
+        "channelId": commit.channel_id.hex(),
+        "seqnoA": commit.seqno_a,
+        "seqnoB": commit.seqno_b,
+        "sentA": str(commit.sent_a),
+        "sentB": str(commit.sent_b),
+        "withdrawA": str(commit.withdraw_a),
+        "signature": commit.signature.hex(),
+    }
+    async with httpx.AsyncClient(transport=stage.web, base_url="http://fairway") as web:
+
+        async def answer(**changes):
+            said = await web.post("/v1/channel/withdraw", json=body | changes)
+            return said.status_code, said.json()
+
+        status, said = await answer()
+        assert (status, said["withdrawA"]) == (200, str(30 * TON))
+        assert await answer() == (status, said), "the same is answered again, and counts once"
+        account = stage.house.engine.accounts[commit.channel_id]
+        assert account.balance == DEPOSIT - 30 * TON
+        statement = commit_statement(commit, commit.channel_id)
+        keys.verify(
+            stage.owner.session.side.replica.welcome.key_b, statement.digest(), bytes.fromhex(said["signature"])
+        )
+        for changes, word in (
+            ({"withdrawA": str(31 * TON)}, "signature.invalid"),
+            ({"signature": "00"}, "signature.length"),
+            ({"withdrawA": "many"}, "withdraw.body"),
+        ):
+            status, said = await answer(**changes)
+            assert (status, said["data"]["code"]) == (400, word)
+    await stage.wake(stage.owner)
+    await stage.owner.until(lambda account: account.withdrawn == 30 * TON)
 
 
 def test_a_key_that_does_not_slow_down_is_not_heard_for_a_while_but_for_its_cancels():

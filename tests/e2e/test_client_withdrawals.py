@@ -13,6 +13,7 @@ from fairway.client.wish import Wish
 from fairway.errors import InvalidMessage, Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.exchange.change import Committed
+from fairway.exchange.effect import SignCommit
 from fairway.exchange.event import PaidOut
 from fairway.exchange.site import channel_setup
 from fairway.exchange.withdrawal import withdrawable
@@ -186,7 +187,7 @@ async def test_a_service_that_starts_again_hands_in_what_it_had_signed(tmp_path,
         kept, inner = [], service.note
         service.note = lambda happened, effects: kept.append((happened, effects))  # it dies before it does anything
         asking = asyncio.create_task(alice.withdraw_now(OUT))
-        await until(lambda: leaving(service))
+        await until(lambda: any(isinstance(each, SignCommit) for _, effects in kept for each in effects))
         asking.cancel()
         for happened, effects in kept:
             inner(happened, effects)

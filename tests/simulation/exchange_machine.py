@@ -23,6 +23,7 @@ from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import CROSS, Kind, Source
+from fairway.exchange.withdrawal import withdrawable
 from fairway.market.order import Prevention
 from fairway.units import TON
 from tests.simulation.laws import Laws
@@ -64,6 +65,7 @@ ENDINGS = [
 ]
 """How a channel comes nearer to its end."""
 ERRANDS = ["joins", "tops_up", "bond", "slash", "lends", "takes back", "assesses", "switch", *["open", "restarts"] * 2]
+ERRANDS += ["withdraws", "withdraws", "pays out"]
 """What happens beside the trading."""
 LENDER = "0:" + "22" * 32
 counted: Counter[str] = Counter()
@@ -221,6 +223,19 @@ class ExchangeMachine(RuleBasedStateMachine):
         if happens and is_open and stands != name:
             self.told(self.world.try_propose(stands, [Wish(market, not buy, held.lots, trigger, leverage=5)]))
             self.round_comes(market, 1_005 if above else 995, 0, 0, 0)
+
+    def withdraws(self, place, quarters):
+        """Someone takes out a part of what he need not keep, or tries for more."""
+        holder = self.holder(place, MARKETS[place % 2])
+        name, is_open = (holder, True) if holder else self.someone(place)
+        if is_open:
+            with suppress(Rejected):
+                nano = withdrawable(self.world.engine.accounts[name]) * quarters // 4
+                self.told(self.world.withdraw(name, nano, believed=place < MOST_USERS // 2))
+
+    def chain_shows_withdrawals(self):
+        for name in sorted(self.world.engine.venue.withdrawals.leaving):
+            self.world.pay_out(name)
 
     @rule(place=places, all_of_them=st.booleans())
     def cancels(self, place, all_of_them):
@@ -423,7 +438,9 @@ class ExchangeMachine(RuleBasedStateMachine):
             self._nothing_happens(again)
         elif phase in {Phase.QUARANTINED, Phase.CLOSING}:
             self.count["closed while something was open"] += bool(account.positions)
-            self.world.end(name, None if account.positions else max(0, account.balance + differs))
+            leaving = self.world.engine.venue.withdrawals.leaving.get(name, 0)
+            self.count["called off"] += bool(leaving)
+            self.world.end(name, None if account.positions else max(0, account.balance + leaving + differs))
 
     def _close_of(self, name, stale):
         channel, account = self.world.engine.channels[name], self.world.engine.accounts[name]
@@ -482,6 +499,10 @@ class ExchangeMachine(RuleBasedStateMachine):
                 self.told(self.world.code_of(slashed))
             case "lends" | "takes back" | "assesses":
                 self.moves_the_pool(what, nano)
+            case "withdraws":
+                self.withdraws(place, {20: 1, 300: 4, 3_000: 5}[nano])
+            case "pays out":
+                self.chain_shows_withdrawals()
             case "switch" | "open":
                 modes = {"open": Mode.OPEN, "switch": Mode.REDUCE_ONLY if nano == 300 else Mode.HALTED}
                 self.world.switch(modes[what], [None, *MARKETS][place % 3])

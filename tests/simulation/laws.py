@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from fairway.channel.phase import TRADING
+from fairway.channel.phase import TRADING, Phase
 from fairway.exchange import effect, event
 from fairway.exchange.account import Account
 from fairway.exchange.change import Margined
@@ -22,7 +22,7 @@ from fairway.exchange.switch import Mode
 from fairway.exchange.terms import CROSS
 from fairway.risk.contract import Contract
 from fairway.risk.liquidation import bankruptcy_price
-from fairway.risk.margin import equity, maintenance
+from fairway.risk.margin import equity, initial_requirement, maintenance
 from fairway.risk.position import Position
 from fairway.settlement.lending import Lending
 from fairway.settlement.settlement import Settlement
@@ -73,6 +73,7 @@ class Laws:
     deposits: dict[bytes, int] = field(default_factory=dict)
     paid: int = 0
     recovered: int = 0
+    taken_out: dict[bytes, int] = field(default_factory=dict)
     halves: dict[tuple[bytes, str, int], bytes] = field(default_factory=dict)
     pushed: dict[tuple[bytes, int], tuple[object, ...]] = field(default_factory=dict)
     pool: bytes = b""
@@ -90,6 +91,7 @@ class Laws:
         self.one_half_per_seqno(happened, effects)
         self.nobody_sinks(happened)
         self.closes_at_the_newest(effects)
+        self.what_is_needed_stays(effects)
         self.pool_follows_its_settlements(effects)
         self.coverage()
         self.pots(effects)
@@ -136,7 +138,12 @@ class Laws:
                 self.deposits[happened.channel_id] = happened.deposit_a
             case event.Closed():
                 self.paid += happened.paid
-                self.recovered += self.engine.accounts[happened.channel_id].withdrawn - happened.paid
+                before = self.taken_out.pop(happened.channel_id, 0)
+                self.recovered += self.engine.accounts[happened.channel_id].withdrawn - before - happened.paid
+            case event.PaidOut():
+                self.paid += happened.paid
+                self.recovered += happened.value_a - happened.paid
+                self.taken_out[happened.channel_id] = self.taken_out.get(happened.channel_id, 0) + happened.value_a
             case _:
                 pass
 
@@ -144,7 +151,13 @@ class Laws:
         """I1 and the sums of I10: what came in and was not paid out is somebody's, and each user's is his channel's."""
         balances = self.engine.venue.ledger.balances
         users = {name: balances.get(user(name), 0) for name in self.engine.accounts}
-        inside = sum(balances[name] for name in HOUSE) + sum(users.values())
+        inside = sum(balances[name] for name in (*HOUSE, LEAVING)) + sum(users.values())
+        under_way = sum(
+            account.withdrawn - self.taken_out.get(name, 0)
+            for name, account in self.engine.accounts.items()
+            if self.engine.channels[name].phase is not Phase.CLOSED
+        )
+        hold("I1", that=balances[LEAVING] == under_way, says=f"{balances[LEAVING]} leave, {under_way} were signed")
         came = self.seeded + self.bonded + self.lent + sum(self.deposits.values()) - self.paid - self.fined
         hold("I1", that=inside == came == -balances[WORLD], says=(inside, came, balances[WORLD], happened))
         for name, account in self.engine.accounts.items():
@@ -241,6 +254,23 @@ class Laws:
                 is_flat = not account.orders and not account.positions
                 hold("I7", that=shown == newest and is_flat, says=f"signed {shown}, newest {newest}")
 
+    def what_is_needed_stays(self, effects: list[effect.AnyEffect]) -> None:
+        """I11: what is withdrawn leaves what is promised, and what each position needs to be opened at the mark."""
+        signed = {wanted.channel_id for wanted in effects if isinstance(wanted, effect.SignCommit)}
+        pushed = {wanted.channel_id for wanted in effects if isinstance(wanted, effect.Push)}
+        for name in signed & pushed:
+            account, short = self.engine.accounts[name], 0
+            for market, held in account.positions.items():
+                contract, newest = account.rules.listing(market).contract, account.rounds[market]
+                at = held.position
+                required = initial_requirement(contract, at.lots, newest.mark, contract.max_leverage)
+                has = min(at.margin, equity(contract, at, newest.mark, newest.funding))
+                short += 0 if held.is_cross else max(0, required - has)
+                modes = {self.modes.get(market), self.modes.get(None)}
+                hold("I11", that=Mode.HALTED not in modes, says=f"{name.hex()} withdraws in a halted market {market}")
+            hold("I11", that=account.available >= short, says=f"{name.hex()} has {account.available}, needs {short}")
+            self.count["withdrawn with something open"] += bool(account.positions)
+
     def pool_follows_its_settlements(self, effects: list[effect.AnyEffect]) -> None:
         """I10: each settlement starts from the pool that the one before left, and the last one left the ledger's."""
         for wanted in effects:
@@ -269,6 +299,8 @@ class Laws:
                 received = wanted.b.sent if wanted.b else 0
                 left = self.deposits.get(name, 0) + received - promised - (fine if promised else 0)
                 hold("I11", that=left >= 0, says=f"A of {name.hex()} lacks {-left} at half {seqno}")
+                left -= channel.withdraw_a
+                hold("I11", that=left >= 0, says=f"A of {name.hex()} lacks {-left} once he has withdrawn")
                 room = channel.deposit_b + channel.a.half.sent - wanted.promised_b
                 hold("I11", that=room >= 0, says=f"B of {name.hex()} lacks {-room} at half {seqno}")
 

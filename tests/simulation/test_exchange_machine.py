@@ -16,7 +16,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from msgspec.structs import replace
 
 from fairway.channel import account as channel_account
-from fairway.exchange import account, engine, lifecycle, pricing, proposals, sharing, trading
+from fairway.channel import machine
+from fairway.exchange import account, engine, event, lifecycle, pricing, proposals, sharing, trading, withdrawing
 from fairway.exchange.account import Account
 from fairway.exchange.ledger import FEES, Ledger, user
 from fairway.exchange.venue import Venue
@@ -47,6 +48,11 @@ MUST_HAPPEN = {
     "Challenge": 1,
     "SignClose": 1,
     "Closed": 1,
+    "CommitProposed": 20,
+    "PaidOut": 10,
+    "withdrawn with something open": 5,
+    "refused withdraw.margin": 5,
+    "refused withdraw.pending": 1,
     "PunishFill": 1,
     "Slashed": 1,
     "lies": 50,
@@ -175,6 +181,28 @@ def i6_a_pot_that_is_judged_by_one_market_alone(patch):
     patch.setattr(Account, "standing", lambda self, market: replace(self.positions[market].position, margin=10**15))
 
 
+def i11_whatever_is_asked_for_is_withdrawn(patch):
+    check_amount = withdrawing.check_amount
+    patch.setattr(
+        withdrawing, "check_amount", lambda account, nano: check_amount(account, min(0, nano)) if nano <= 0 else None
+    )
+    patch.setattr(withdrawing, "check_withdrawal", lambda *_: None)
+    patch.setattr(machine, "check_withdrawal", lambda *_: None)
+
+
+def i1_a_payout_that_is_told_twice(patch):
+    pay_out = WatchedWorld.pay_out
+
+    def again(world, channel_id):
+        told = pay_out(world, channel_id)
+        venue = world.engine.venue
+        venue.withdrawals.told.clear()
+        world.put(event.decode(world.journal[-1]))
+        return told
+
+    patch.setattr(WatchedWorld, "pay_out", again)
+
+
 def i12_a_loss_that_a_bystander_pays(patch):
     def taken(venue, name, nano):
         other = next(each for each in venue.accounts if user(each) != name)
@@ -198,6 +226,8 @@ def i12_a_loss_that_a_bystander_pays(patch):
         (i11_the_same_margin_promised_twice, "I11|engine.push"),
         (i11_a_win_that_the_pot_is_promised_again, "I11|engine.push"),
         (i6_a_pot_that_is_judged_by_one_market_alone, "I6|ledger|venue"),
+        (i11_whatever_is_asked_for_is_withdrawn, "I11|ledger.negative|engine.push"),
+        (i1_a_payout_that_is_told_twice, "I1:"),
         (i12_a_loss_that_a_bystander_pays, "I12|venue"),
     ],
 )

@@ -14,7 +14,7 @@ from fairway.channel import codec
 from fairway.channel.machine import newest_b
 from fairway.channel.state import Body, Half
 from fairway.client.margin import Margin
-from fairway.client.replica import Replica
+from fairway.client.replica import Replica, Uncommitted
 from fairway.client.wish import Permit, Wish
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
@@ -25,6 +25,7 @@ from fairway.exchange.lifecycle import first_half
 from fairway.exchange.listing import default_listings
 from fairway.exchange.switch import switch_digest
 from fairway.exchange.terms import OracleRound, OrderTerms
+from fairway.exchange.withdrawal import agreed_pair, commit_statement
 from fairway.ton.address import Address
 from fairway.units import TON
 
@@ -244,6 +245,34 @@ class World:
             return refusal.code
         return "".join(self.users[channel_id].refusals[before:])
 
+    def withdraw(self, channel_id: bytes, nano: int, *, believed: bool = True) -> str:
+        """The user takes `nano` out of what goes on, if it is `believed` by his own rules; the code of the refusal."""
+        user = self.users[channel_id]
+        self.propose(channel_id)
+        replica = user.replica
+        try:
+            commit = replica.commit(nano) if believed else self._hostile_commit(replica, nano)
+        except Rejected as refusal:
+            return refusal.code
+        replica.apply(commit)
+        signature = keys.sign(user.seed, commit_statement(commit, channel_id).digest())
+        fields = msgspec.structs.asdict(commit) | {"signature": signature}
+        code = self.code_of(event.CommitProposed(at_ms=self.now_ms, **fields))
+        if code:
+            replica.apply(Uncommitted(channel_id, code))
+        return code
+
+    def _hostile_commit(self, replica: Replica, nano: int) -> wire.Commit:
+        total = replica.account.withdrawn + nano
+        return wire.Commit(replica.opened.channel_id, *agreed_pair(replica.channel), total, b"")
+
+    def pay_out(self, channel_id: bytes) -> list[effect.AnyEffect]:
+        """The chain shows the withdrawal that is under way."""
+        nano = self.engine.venue.withdrawals.leaving[channel_id]
+        return self.put(
+            event.PaidOut(at_ms=self.now_ms, channel_id=channel_id, value_a=nano, paid=nano, transaction=self._digest())
+        )
+
     def hostile(self, channel_id: bytes, orders: list[OrderTerms] = [], drops: list[int] = [], ahead: int = 1) -> str:  # noqa: B006
         """Put a signed half that no honest client would make; the code it is refused with, or nothing."""
         user, channel = self.users[channel_id], self.engine.channels[channel_id]
@@ -291,7 +320,8 @@ class World:
 
     def end(self, channel_id: bytes, paid: int | None = None) -> list[effect.AnyEffect]:
         """The channel closes on chain and pays its user `paid`, or his balance."""
-        balance = self.engine.accounts[channel_id].balance if paid is None else paid
+        leaving = self.engine.venue.withdrawals.leaving.get(channel_id, 0)
+        balance = self.engine.accounts[channel_id].balance + leaving if paid is None else paid
         ended = event.Closed(
             at_ms=self.now_ms,
             channel_id=channel_id,

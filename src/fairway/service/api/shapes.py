@@ -342,7 +342,7 @@ class RoundBody(Shape, frozen=True, forbid_unknown_fields=True):
 
 
 class WithdrawBody(Shape, frozen=True, forbid_unknown_fields=True):
-    """A withdrawal that the channel's owner has signed: see `exchange.wire.Commit`. In nano; `withdraw_a` is a total."""
+    """A withdrawal that the channel's owner has signed: see `exchange.wire.Commit`. Nano; `withdraw_a` is a total."""
 
     channel_id: str
     seqno_a: int
