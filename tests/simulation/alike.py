@@ -34,10 +34,10 @@ def children(thing: object) -> list[tuple[str, object]]:
         return [(f"{{{place}}}", each) for place, each in enumerate(sorted(thing))]
     if isinstance(thing, (list, tuple, deque)):
         return [(f"[{place}]", each) for place, each in enumerate(thing)]
-    if isinstance(thing, Cell):
-        return [(".hash", thing.hash)]
-    if isinstance(thing, Enum):
-        return [(".name", thing.name)]
+    if isinstance(thing, (Cell, Enum)):
+        return [(".it", thing.hash if isinstance(thing, Cell) else thing.name)]
+    if type(thing).__name__ == "HASH":
+        return [(".digest()", thing.digest())]
     return [(f".{name}", each) for name, each in attributes(thing).items()]
 
 

@@ -3,7 +3,8 @@
 Closed: records, named tuples and enumerations of this package that are loaded, and Python's own containers. Objects
 are made in three ways. *Leaves* (members of enumerations, cells) come out of plain values. *Shells* are made empty and
 filled once all are there, so they may refer to each other. *Values* (tuples, frozen sets, structs that have a check)
-are made whole, after those that stand in them. No code of a class runs but such a check.
+are made whole, after those that stand in them. No code of a class runs but such a check, and `__setstate__` where
+a class has one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import is_dataclass
 from enum import Enum
 from functools import partial
 from itertools import chain, islice, repeat
@@ -182,6 +184,25 @@ class _Record(Shell):
                 deque(map(object.__setattr__, made, repeat(field), column), maxlen=0)
 
 
+class _Stated(Shell):
+    """Objects that say themselves what they are made of again, such as a hash that has begun."""
+
+    def __init__(self, name: str, kind: type) -> None:
+        super().__init__(name)
+        self._kind = kind
+
+    def columns(self, objects: list[Any]) -> list[Column]:
+        return [[each.__getstate__() for each in objects]]
+
+    def blank(self, count: int, columns: list[Column]) -> list[Any]:
+        del columns
+        return list(map(object.__new__, repeat(self._kind, count)))
+
+    def fill(self, made: list[Any], columns: list[Column]) -> None:
+        for each, column in zip(made, columns[0], strict=True):
+            each.__setstate__(column)
+
+
 class _List(Shell):
     def __init__(self) -> None:
         super().__init__("list", width=2)
@@ -282,6 +303,8 @@ def form_of(kind: type, example: object) -> Form:
         return _Named(name, kind)
     if issubclass(kind, msgspec.Struct) and hasattr(kind, "__post_init__"):
         return _Checked(name, kind)
+    if hasattr(kind, "__setstate__") and not is_dataclass(kind):
+        return _Stated(name, kind)
     return _Record(name, kind, _fields_of(kind) + sorted(getattr(example, "__dict__", ())))
 
 
