@@ -359,7 +359,7 @@ class Venue:
             raise IllegalTransition("venue.positions", "positions do not cancel", market=market, lots=lots)
         if self.settling.pool.value != balances[POOL]:
             raise IllegalTransition("venue.lend_state", "the proven pool is not the ledger's pool")
-        if house - balances[WORLD] - self._seeded != users.gained:
+        if house - balances[WORLD] - balances[LEAVING] - self._seeded != users.gained:
             raise IllegalTransition("venue.lend_state", "the house has not what the channels' side B has won")
         if self.settling.claims != users.claims:
             raise IllegalTransition("venue.worth", "the notes are worth another sum to the pool than the positions")
