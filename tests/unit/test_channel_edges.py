@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from fairway.channel import machine, trie
 from fairway.channel.codec import OpenChallenge, Settle, decode
 from fairway.channel.conditionals import Conditional, Conditionals
-from fairway.channel.dispute import A, B, Equivocation, challenge, finish, open_challenge, start
+from fairway.channel.dispute import A, B, Dispute, Equivocation, answer, challenge, finish, open_challenge, start
 from fairway.channel.machine import Channel, Expected
 from fairway.channel.phase import Move, Phase
 from fairway.channel.proposal import Accepted
@@ -474,6 +474,31 @@ def test_challenges_that_may_not_come_are_refused_by_name():
     assert not challenge(opened, A, paired(6, 0, (4, 0), 4, 0, (5, 0))).challenged
 
 
+@pytest.mark.parametrize(
+    ("initiator", "challenged", "floor", "is_answered"),
+    [
+        (B, False, 0, True),  # it stands, but through the unsigned door an older one could come
+        (B, False, 3, True),
+        (B, False, 4, False),
+        (B, True, 0, False),
+        (A, False, 0, False),
+    ],
+)
+@pytest.mark.parametrize("side", [A, B])
+def test_what_stands_is_shown_again_only_where_an_older_one_could_still_take_its_place(
+    side, initiator, challenged, floor, is_answered
+):
+    pair = (Half(7, Body(4, 0, bytes(32))), Half(7, Body(4, 1, bytes(32))))
+    mine, theirs = (pair[0], pair[1]) if side == A else (pair[1], pair[0])
+    if side == B:
+        initiator = A if initiator == B else B
+    floors = (0, floor) if side == A else (floor, 0)
+    dispute = Dispute(pair, initiator, pair[initiator], floors, challenged=challenged)
+    assert answer(dispute, side, mine, theirs) == (pair if is_answered else None)
+    newer = replace(theirs, body=replace(theirs.body, seqno=5))
+    assert answer(dispute, side, mine, newer) == ((mine, newer) if side == A else (newer, mine))
+
+
 @pytest.mark.parametrize(("newer", "fined"), [((6, 0), True), ((5, 1), True), ((5, 0), False), ((4, 0), False)])
 def test_the_initiator_is_fined_for_a_higher_seqno_or_sum_than_he_came_with(newer, fined):
     opened = start(A, paired(5, 0, (4, 0), 4, 0, (3, 0)))
@@ -489,6 +514,8 @@ def test_the_initiator_is_fined_for_a_higher_seqno_or_sum_than_he_came_with(newe
         (A, (30, 5), (10, 4), 0, (69, 81)),
         (A, (30, 5), (10, 4), 6, (63, 87)),
         (B, (30, 5), (10, 4), 6, (75, 75)),
+        (A, (100, 0), (0, 0), 0, (0, 150)),
+        (A, (200, 0), (0, 0), 0, (0, 150)),
         (A, (99, 0), (0, 0), 6, (0, 150)),
         (A, (200, 0), (0, 0), 6, (0, 150)),
         (B, (0, 48), (0, 0), 6, (150, 0)),
