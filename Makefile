@@ -82,13 +82,23 @@ bench: .venv/.built .venv/.dev .venv/.peers  ## benchmarks, as ratios measured i
 model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)
 	$(PYTHON) models/run.py
 
-fuzz: .venv/.built .venv/.dev  ## a million altered proofs, and a thousand judged by the plain verifier too
+.venv/.fuzz: requirements/fuzz.txt .venv/.run
+	@echo "== installing the fuzzer that coverage leads"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+fuzz: .venv/.built .venv/.dev .venv/.fuzz  ## a million altered proofs, a million inputs to each decoder (twice), a million requests (hours)
 	cd rust && FAIRWAY_MUTATIONS=1000000 cargo test --release --quiet --package fairway-core --test mutations
 	FAIRWAY_REFERENCE_PROOFS=1000 $(BIN)/python -m pytest -n 2 tests/reference
+	$(BIN)/python -m fuzz decoders --runs 1000000
+	$(BIN)/python -m fuzz guided all --runs 1000000
+	$(BIN)/python -m fuzz api --requests 10000 --http
+	$(BIN)/python -m fuzz api --requests 1000000
 
 lock:  ## refresh the hash-locked requirements (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/fuzz.in -c requirements/run.txt -c requirements/dev.txt -o requirements/fuzz.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/ray.in -c requirements/run.txt -o requirements/ray.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header requirements/peers.in -c requirements/run.txt -c requirements/dev.txt -o requirements/peers.txt
 

@@ -15,7 +15,10 @@ Every error carries `code`, a stable word of the form `area.reason` that goes ov
 
 from __future__ import annotations
 
+import msgspec
+
 __all__ = [
+    "UNREADABLE",
     "FairwayError",
     "IllegalTransition",
     "InvalidMessage",
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 Fact = int | str | bytes | None
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises for bytes that it cannot read: text that is no UTF-8, and nesting without end, by other names."""
 
 
 class FairwayError(Exception):

@@ -17,7 +17,7 @@ import msgspec
 from fairway.audit.lie import Lie
 from fairway.crypto.pedersen import commit_all
 from fairway.crypto.viewing import open_box, seal_for
-from fairway.errors import FairwayError, InvalidMessage
+from fairway.errors import UNREADABLE, FairwayError, InvalidMessage
 from fairway.exchange.effect import AnyEffect, ProveRecord
 from fairway.exchange.event import AnyEvent, EpochProved, Proved
 from fairway.settlement.chain import NOTHING, PublicBooks, Record
@@ -132,7 +132,7 @@ def decode(content: bytes) -> Bundle:
     """The bundle in `content`. Errors: `Lie` (`records.format`)."""
     try:
         return msgspec.msgpack.decode(content, type=Bundle)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Lie(None, "records.format", f"this is no bundle of records: {error}") from None
 
 

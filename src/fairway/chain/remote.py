@@ -13,7 +13,7 @@ import msgspec
 from fairway.chain.interface import Account, StackValue, Transaction
 from fairway.chain.network import Network
 from fairway.chain.wire import CALLS, RESULTS, Failure, call_error, pack_values, unpack_values
-from fairway.errors import Unavailable
+from fairway.errors import UNREADABLE, Unavailable
 
 _PATIENCE_S = 10
 _RETRY_S = 0.05
@@ -102,6 +102,6 @@ class RemoteChain:
             if reply.status_code == httpx.codes.OK:
                 return msgspec.msgpack.decode(reply.content, type=RESULTS[name])
             failure = msgspec.msgpack.decode(reply.content, type=Failure)
-        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+        except (httpx.HTTPError, *UNREADABLE) as error:
             raise Unavailable("chain.unreachable", "the chain does not answer", reason=str(error)) from error
         raise call_error(failure)

@@ -20,7 +20,7 @@ from fairway.chain.interface import DevelopmentChain
 from fairway.chain.local import LocalChain
 from fairway.chain.router import Router
 from fairway.chain.wire import CALLS, failure_of, pack_values, unpack_values
-from fairway.errors import FairwayError, InvalidMessage, Rejected, Unavailable
+from fairway.errors import UNREADABLE, FairwayError, InvalidMessage, Rejected, Unavailable
 
 __all__ = ["ChainApp", "serve"]
 
@@ -88,7 +88,7 @@ class ChainApp:
             raise InvalidMessage("chain.call", "the chain knows no such call", name=name[:40])
         try:
             arguments = msgspec.msgpack.decode(request, type=CALLS[name])
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise InvalidMessage("chain.call", "the arguments do not fit the call", reason=str(error)) from error
         if name == "run_get":
             address, method, values = arguments

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fairway.crypto.keys import Signer
-from fairway.errors import Rejected, Unavailable
+from fairway.errors import UNREADABLE, Rejected, Unavailable
 from fairway.exchange import wire
 from fairway.exchange.asked import Asked
 from fairway.exchange.listing import Listing
@@ -74,7 +74,7 @@ class Bot:
         """The bot of the file that its owner has made it, at the service's REST. Errors: `Unavailable` (`bot.file`)."""
         try:
             known = msgspec.json.decode(path.read_bytes(), type=BotFile)
-        except (OSError, msgspec.DecodeError, ValueError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise Unavailable("bot.file", f"this is no bot's file: {error}") from None
         return cls(url, Signer.of(known.seed), Rules(known.welcome), known.mandate)
 

@@ -15,7 +15,7 @@ import msgspec
 from fairway.chain.wire import Failure, call_error
 from fairway.client.side import Side
 from fairway.client.watchtower_wire import Rounds, Watched
-from fairway.errors import FairwayError, InvalidMessage, Unavailable
+from fairway.errors import UNREADABLE, FairwayError, InvalidMessage, Unavailable
 from fairway.exchange import wire
 
 __all__ = ["PATIENCE_S", "Courier", "post"]
@@ -61,7 +61,7 @@ class Courier:
         reply = await post(web, "/v1/watch", msgspec.msgpack.encode(handed))
         try:
             receipt = msgspec.msgpack.decode(reply, type=Watched)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNREADABLE as error:
             raise InvalidMessage("tower.receipt", f"the tower's answer is no receipt: {error}") from None
         receipt.verify(self._key or receipt.key)
         if (receipt.channel_id, (receipt.seqno_a, receipt.seen)) != (side.channel_id, version):
@@ -85,6 +85,6 @@ async def post(web: httpx.AsyncClient, path: str, body: bytes) -> bytes:
         if reply.status_code == httpx.codes.OK:
             return reply.content
         failure = msgspec.msgpack.decode(reply.content, type=Failure)
-    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+    except (httpx.HTTPError, *UNREADABLE) as error:
         raise Unavailable("tower.unreachable", f"the tower does not answer: {error!r}") from error
     raise call_error(failure)

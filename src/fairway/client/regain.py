@@ -15,7 +15,7 @@ import msgspec
 from fairway.client.courier import PATIENCE_S, post
 from fairway.client.side import Side
 from fairway.client.watchtower_wire import Handed
-from fairway.errors import FairwayError, InvalidMessage
+from fairway.errors import UNREADABLE, FairwayError, InvalidMessage
 
 __all__ = ["regain"]
 
@@ -36,7 +36,7 @@ async def _held(url: str, side: Side, now_s: int) -> Handed | FairwayError:
         return msgspec.msgpack.decode(reply, type=Handed)
     except FairwayError as error:
         return error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         return InvalidMessage("tower.deposit", f"not a deposit: {error}")
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from fairway.client.bot import now_ms
 from fairway.client.twap_plan import Filled, Marks, Plan, average, cost_ppm
-from fairway.errors import Rejected, Unavailable
+from fairway.errors import UNREADABLE, Rejected, Unavailable
 from fairway.exchange.asked import Asked
 from fairway.exchange.listing import Listing
 from fairway.exchange.mandate import MandateTerms, order_key
@@ -108,7 +108,7 @@ class TwapFile:
             found._file.truncate(len(whole))
         except BlockingIOError:
             raise Unavailable("twap.locked", f"another program works on {path}") from None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise Unavailable("twap.file", f"cannot go on with {path}: {error}") from error
         return found
 

@@ -14,7 +14,7 @@ import msgspec
 from fairway.chain.wire import failure_of
 from fairway.client.watchtower import LOW, Watchtower
 from fairway.client.watchtower_wire import Handed, Rounds, Wanted
-from fairway.errors import FairwayError, InvalidMessage, Unavailable
+from fairway.errors import UNREADABLE, FairwayError, InvalidMessage, Unavailable
 
 __all__ = ["TowerApp"]
 
@@ -73,7 +73,7 @@ class TowerApp:
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise InvalidMessage("tower.call", f"the body does not fit the call: {error}") from None
 
 

@@ -19,7 +19,7 @@ from fairway.channel.conditionals import Conditionals
 from fairway.channel.state import SignedHalf
 from fairway.client.answer import Holding
 from fairway.crypto import keys
-from fairway.errors import InvalidMessage, Rejected
+from fairway.errors import UNREADABLE, InvalidMessage, Rejected
 from fairway.exchange import wire
 from fairway.exchange.codes import condition_codes
 from fairway.exchange.site import channel_setup
@@ -183,7 +183,7 @@ def charge_of(handed: Handed) -> Charge:
     try:
         deposit = _deposits.decode(handed.payload)
         return _checked(deposit, handed)
-    except (msgspec.MsgspecError, OverflowError, ValueError) as error:
+    except (OverflowError, *UNREADABLE) as error:
         raise InvalidMessage("tower.deposit", f"not a deposit: {error}") from None
 
 

@@ -368,5 +368,11 @@ def encode(event: AnyEvent) -> bytes:
 
 
 def decode(payload: bytes) -> AnyEvent:
-    """The event in `payload`; raises `msgspec.DecodeError` on anything else (the journal names the entry)."""
-    return _decoder.decode(payload)
+    """The event in `payload`; raises `msgspec.DecodeError` on anything else (the journal names the entry).
+
+    `Rejected` for a founding whose listings contradict themselves.
+    """
+    try:
+        return _decoder.decode(payload)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None

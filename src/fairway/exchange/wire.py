@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from fairway.errors import InvalidMessage
+from fairway.errors import UNREADABLE, InvalidMessage
 from fairway.exchange.change import AnyChange
 from fairway.exchange.listing import Listing
 from fairway.exchange.mandate import MandateTerms
@@ -284,7 +284,7 @@ def decode_request(frame: bytes) -> AnyRequest:
     """The request in `frame`, or `InvalidMessage` (`wire.request`)."""
     try:
         return _requests.decode(frame)
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNREADABLE as error:
         raise InvalidMessage("wire.request", f"not a request: {error}") from None
 
 
@@ -292,5 +292,5 @@ def decode_reply(frame: bytes) -> AnyReply:
     """The reply in `frame`, or `InvalidMessage` (`wire.reply`)."""
     try:
         return _replies.decode(frame)
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNREADABLE as error:
         raise InvalidMessage("wire.reply", f"not a reply: {error}") from None

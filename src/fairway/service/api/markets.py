@@ -38,7 +38,7 @@ __all__ = ["HANDLERS", "kline", "listing_of"]
 
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 EndTime = Annotated[int | None, Parameter(query="endTime", ge=0, le=1 << 53)]
-Kline = tuple[int, str, str, str, str, str, int, str, int, str]
+Kline = list[int | str]
 """Opens, open, high, low, close, lots, closes, turnover (Σ price · lots), fills, lots that takers bought."""
 
 
@@ -48,8 +48,8 @@ async def depth(house: House, symbol: str, limit: Limit = 100) -> Book:
     entry, bids, asks = await house.views.look(listing_of(house, symbol).market)
     return Book(
         last_update_id=entry,
-        bids=[(str(price), str(lots)) for price, lots in bids[:limit]],
-        asks=[(str(price), str(lots)) for price, lots in asks[:limit]],
+        bids=[[str(price), str(lots)] for price, lots in bids[:limit]],
+        asks=[[str(price), str(lots)] for price, lots in asks[:limit]],
     )
 
 
@@ -211,7 +211,7 @@ def kline(candle: Candle, interval: str) -> Kline:
     closes_ms = candle.opens_ms + INTERVALS_MS[interval] - 1
     prices = str(candle.open), str(candle.high), str(candle.low), str(candle.close)
     sizes = str(candle.lots), closes_ms, str(candle.turnover), candle.fills, str(candle.bought)
-    return (candle.opens_ms, *prices, *sizes)
+    return [candle.opens_ms, *prices, *sizes]
 
 
 def _side(fill: Print) -> str:

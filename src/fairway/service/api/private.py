@@ -20,6 +20,7 @@ from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.sweeps import NEVER_MS
 from fairway.exchange.terms import Kind, OrderTerms
 from fairway.service.api.admission import Asking, Caller, admit, look
+from fairway.service.api.bodies import decoded, taking
 from fairway.service.api.codes import numeric_code
 from fairway.service.api.private_shapes import Countdown, OrderShape
 from fairway.service.api.reports import ClientId, OrderId, key_of, order_of
@@ -35,16 +36,17 @@ CountdownTime = Annotated[int, Parameter(query="countdownTime", ge=0, le=1 << 53
 Nonce = Annotated[int, Parameter(ge=1, le=NEVER_MS)]
 
 
-@post("/v1/order", status_code=200)
-async def place(house: House, throttle: Throttle, request: Asking, data: Asked) -> Response[OrderShape]:
+@post("/v1/order", status_code=200, operation_class=taking(Asked))
+async def place(house: House, throttle: Throttle, request: Asking) -> Response[OrderShape]:
     """Place one order; answered once it is durable. The same once more is answered as it was."""
     caller = await admit(house, throttle, request, Spends.ORDERS)
-    return caller.answer(await _place(house, caller, data))
+    return caller.answer(await _place(house, caller, decoded(await request.body(), Asked)))
 
 
-@post("/v1/batchOrders", status_code=200)
-async def place_many(house: House, throttle: Throttle, request: Asking, data: list[Asked]) -> Response[list[Any]]:
+@post("/v1/batchOrders", status_code=200, operation_class=taking(list[Asked]))
+async def place_many(house: House, throttle: Throttle, request: Asking) -> Response[list[Any]]:
     """Place orders, each by itself: an answer or a refusal for each, in their order."""
+    data = decoded(await request.body(), list[Asked])
     if len(data) > BATCH:
         raise InvalidMessage("request.batch", f"at most {BATCH} orders at once", orders=len(data))
     caller = await admit(house, throttle, request, Spends.ORDERS, len(data))
@@ -57,12 +59,11 @@ async def place_many(house: House, throttle: Throttle, request: Asking, data: li
     return caller.answer(answers)
 
 
-@put("/v1/order", status_code=200)
+@put("/v1/order", status_code=200, operation_class=taking(Asked))
 async def amend(
     house: House,
     throttle: Throttle,
     request: Asking,
-    data: Asked,
     cancel: Signature,
     order_id: OrderId = None,
     client_id: ClientId = None,
@@ -72,6 +73,7 @@ async def amend(
     Both or neither. The same once more is answered as it was. Where only the size falls it keeps its place.
     """
     caller = await admit(house, throttle, request, Spends.ORDERS)
+    data = decoded(await request.body(), Asked)
     terms = _terms(house, caller, data)
     if not await look(house, caller, lambda account: _known(account, terms)):
         key = await look(house, caller, lambda account: key_of(account, order_id, client_id))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -24,6 +23,7 @@ from fairway.exchange.listing import Listing
 from fairway.exchange.order_types import TABLE
 from fairway.exchange.shown import Shown
 from fairway.service.api import owners, private, reports
+from fairway.service.api.bodies import decoded, describe, taking
 from fairway.service.api.codes import BAD_PARAMETER, OUR_FAULT, numeric_code, status_code
 from fairway.service.api.markets import HANDLERS
 from fairway.service.api.shapes import (
@@ -55,7 +55,7 @@ Txid = Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")]
 def rest(house: House) -> Litestar:
     """The application over `house`."""
     throttle = Throttle()
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             ping,
             time,
@@ -83,6 +83,8 @@ def rest(house: House) -> Litestar:
         logging_config=None,
         debug=False,
     )
+    describe(app.openapi_schema)
+    return app
 
 
 @get("/v1/ping")
@@ -184,14 +186,14 @@ async def liabilities_proof(house: House) -> Settled:
     return _settled(house, shown.txid)
 
 
-@post("/v1/oracle/round", status_code=200)
+@post("/v1/oracle/round", status_code=200, operation_class=taking(RoundBody))
 async def oracle_round(house: House, request: Request[Any, Any, Any]) -> dict[str, int]:
     """Hand in a round; answered once it is durable. Its signatures are its authorisation."""
+    body = decoded(await request.body(), RoundBody, "oracle.body")
     try:
-        body = msgspec.json.decode(await request.body(), type=RoundBody)
         signatures = {int(place): bytes.fromhex(signature) for place, signature in body.signatures.items()}
         funding = int(body.funding)
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         raise InvalidMessage("oracle.body", f"this is no round: {error}") from None
     await house.sequencer.submit(
         Priced(
@@ -208,13 +210,13 @@ async def oracle_round(house: House, request: Request[Any, Any, Any]) -> dict[st
     return {"round": body.round}
 
 
-@post("/v1/operator/switch", status_code=200)
+@post("/v1/operator/switch", status_code=200, operation_class=taking(SwitchBody))
 async def operator_switch(house: House, request: Request[Any, Any, Any]) -> dict[str, int]:
     """Throw a switch; answered once it is durable. The operator's signature is its authorisation."""
+    body = decoded(await request.body(), SwitchBody, "switch.body")
     try:
-        body = msgspec.json.decode(await request.body(), type=SwitchBody)
         signature = bytes.fromhex(body.signature)
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         raise InvalidMessage("switch.body", f"this is no switch: {error}") from None
     await house.sequencer.submit(
         Switched(

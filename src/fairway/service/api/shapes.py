@@ -90,8 +90,8 @@ class Book(Shape, frozen=True):
     """The best prices with their lots, best first."""
 
     last_update_id: int
-    bids: list[tuple[str, str]]
-    asks: list[tuple[str, str]]
+    bids: list[list[str]]
+    asks: list[list[str]]
 
 
 class PublicFill(Shape, frozen=True):

@@ -186,7 +186,7 @@ class _Klines:
 
     def __init__(self, house: House, symbol: str, track: Track, interval: str) -> None:
         self._house, self._symbol, self._track, self._interval = house, symbol, track, interval
-        self._told: tuple[object, ...] = ()
+        self._told: list[int | str] = []
 
     def changes(self) -> Iterator[Message]:
         for candle in self._track.candles.newest(self._interval, 1, self._house.clock.now_ms()):
