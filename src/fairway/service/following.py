@@ -27,7 +27,10 @@ PAGE = 500
 LEAST = 1_000
 """So many entries replay in less than a second: for fewer there is no follower."""
 ATTEMPTS = 3
+"""How often a follower is begun without a snapshot from it."""
+PAUSE_S = 1.0
 FINISH_S = 120.0
+FOLLOWER = sys.executable, "-m", "fairway.service.follower"
 
 Ask = Callable[[Callable[[], "_Page"]], Awaitable["_Page"]]
 
@@ -119,7 +122,7 @@ class Following:
             await process.stdin.drain()
 
     async def _begin(self) -> Process:
-        command = [sys.executable, "-m", "fairway.service.follower", str(self._folder.absolute()), str(self.newest)]
+        command = [*FOLLOWER, str(self._folder.absolute()), str(self.newest)]
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
         self._process, self._hearing = process, asyncio.create_task(self._hear(process))
         return process
@@ -134,6 +137,7 @@ class Following:
         self._died += 1
         self._fed = self.newest
         self._tell(f"the process that writes snapshots has ended with status {status}")
+        await asyncio.sleep(PAUSE_S)
 
     async def _hear(self, process: Process) -> None:
         """Everything that the follower says, until it ends."""
