@@ -19,6 +19,7 @@ from fairway.cli.exit import leave
 from fairway.cli.prover import prover
 from fairway.cli.serve import serve
 from fairway.cli.watch import watch
+from fairway.cli.withdraw import withdraw
 from fairway.errors import FairwayError, IllegalTransition
 
 __all__ = ["app", "main"]
@@ -35,6 +36,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(prover)
 app.command()(deposit)
+app.command()(withdraw)
 app.command("audit")(audit_folder)
 app.command("exit")(leave)
 app.command()(watch)
