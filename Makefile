@@ -20,9 +20,9 @@ test: .venv/.built .venv/.dev contracts/node_modules  ## every check and every t
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-sim: .venv/.built .venv/.dev  ## long histories of the exchange, exits in bad weather, claims on the machine, kills, losses of power; SEED=n draws others
-	FAIRWAY_SIM=1 $(BIN)/python -m pytest -n 2 tests/simulation/test_exchange_machine.py \
-		tests/simulation/test_leaving.py tests/simulation/test_power_loss.py tests/contracts/test_condition_model.py tests/e2e/test_service_crash.py
+sim: .venv/.built .venv/.dev  ## histories, FAIRWAY_DAYS days with every fault, exits in bad weather, claims, kills, losses of power; SEED=n draws others
+	FAIRWAY_SIM=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation/test_exchange_machine.py \
+		tests/simulation/test_days.py tests/simulation/test_leaving.py tests/simulation/test_power_loss.py tests/contracts/test_condition_model.py tests/e2e/test_service_crash.py
 
 check: .venv/.built .venv/.dev lint types walls rust-check  ## lint, types, import walls, clippy
 

@@ -84,18 +84,26 @@ class Laws:
 
     def after(self, happened: event.AnyEvent, effects: list[effect.AnyEffect]) -> None:
         """Check everything that `happened` could have broken."""
-        self._note(happened, effects)
-        self._tally(happened)
+        self.learn(happened, effects)
         self.money(happened)
         self.positions()
-        self.one_half_per_seqno(happened, effects)
         self.nobody_sinks(happened)
         self.closes_at_the_newest(effects)
         self.what_is_needed_stays(effects)
-        self.pool_follows_its_settlements(effects)
         self.coverage()
         self.pots(effects)
         self.nobody_else_pays(happened)
+        self.stand()
+
+    def learn(self, happened: event.AnyEvent, effects: list[effect.AnyEffect]) -> None:
+        """Only what is kept over the whole history: for an event that was looked at before."""
+        self._note(happened, effects)
+        self._tally(happened)
+        self.one_half_per_seqno(happened, effects)
+        self.pool_follows_its_settlements(effects)
+
+    def stand(self) -> None:
+        """Remember what the next event is compared with."""
         self.before = dict(self.engine.venue.ledger.balances)
         self.exposed = frozenset(
             name for name, account in self.engine.accounts.items() if account.orders or account.positions

@@ -44,36 +44,6 @@ MARKS = {1: 52_000, 2: 51_500}
 DEPOSIT = 100 * TON
 
 
-class HurriedLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock jumps to the next timer whenever nothing is ready."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed_s = 0.0
-        look = self._selector.select
-
-        def select(timeout: float | None):
-            ready = look(0)
-            if not ready:
-                assert timeout is not None, "everyone waits for nothing"
-                self._passed_s += timeout
-            return ready
-
-        self._selector.select = select
-
-    def time(self) -> float:
-        return self._passed_s
-
-
-def hurried(work):
-    """What `work` comes to, on a loop of its own."""
-    loop = HurriedLoop()
-    try:
-        return loop.run_until_complete(work)
-    finally:
-        loop.close()
-
-
 class Trader:
     """A user: his side and his hands on chain."""
 

@@ -20,7 +20,8 @@ from fairway.client.store import Store
 from fairway.service.sight import come_home
 from fairway.ton.channel_view import read_channel
 from fairway.units import FUNDING_SCALE
-from tests.simulation.leaving_world import DEPOSIT, MARKS, Venue, hurried, round_of, spoil
+from tests.simulation.days.hurry import hurried
+from tests.simulation.leaving_world import DEPOSIT, MARKS, Venue, round_of, spoil
 
 SEEDS = 100 if os.environ.get("FAIRWAY_SIM") else 5
 ENDINGS = ("gone", "stale", "both")
