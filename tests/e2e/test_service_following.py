@@ -58,6 +58,15 @@ async def test_a_follower_that_is_killed_is_replaced_and_goes_on_from_the_newest
     again.close(clean=False)
 
 
+async def test_a_stop_leaves_a_snapshot_of_the_last_entry_whatever_was_followed_before(tmp_path):
+    async with running(tmp_path, told := []) as house:
+        for more in (EVERY, 1, 1):  # a checkpoint; then entries that are followed and have none
+            await rounds(house, more)
+            await until(lambda: house.following._fed == house.journal.newest.seq)
+    assert house.following.newest == house.journal.newest.seq
+    assert not told
+
+
 async def test_a_service_without_a_follower_goes_on_and_says_so(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(following, "FOLLOWER", ("false",))

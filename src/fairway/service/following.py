@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from fairway.errors import IllegalTransition
+from fairway.errors import IllegalTransition, Unavailable
 from fairway.service.docket import Docket
 from fairway.service.follower import LENGTH, AnyNews, Entries, Mark, Strayed, Written, frame, news_of
 from fairway.service.journal import Journal
@@ -54,32 +54,39 @@ class Following:
         self._docket = docket
         self._tell = tell
         self.newest = since
-        self._fed = since
+        self._fed = self._marked = since
+        """The entries of which the follower has heard, and of which it has the checkpoint."""
+        self._turn = asyncio.Lock()
         self._process: Process | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._died = 0
 
     def go_on_from(self, seq: int) -> None:
         """There is a snapshot at entry `seq`, written here."""
-        self.newest = self._fed = seq
+        self.newest = self._fed = self._marked = seq
 
     async def run(self, ask: Ask, least: int = LEAST) -> None:
         """Follow until cancelled; `ask` puts a question between two batches.
 
         Raises `IllegalTransition` (`service.strayed`).
         """
-        while self._died < ATTEMPTS:
-            await asyncio.sleep(LOOK_S)
-            await self._look_after()
-            while self._is_due(least) and self._died < ATTEMPTS:
-                await self._feed(await ask(self._page))
+        with suppress(Unavailable):  # the loop is closing
+            while self._died < ATTEMPTS:
+                await asyncio.sleep(LOOK_S)
+                await self._look_after()
+                while self._is_due(least) and self._died < ATTEMPTS:
+                    async with self._turn:
+                        await self._feed(await ask(self._page))
         await asyncio.Event().wait()
 
     async def finish(self, least: int = LEAST) -> None:
-        """Once nothing more is written, take a last snapshot at the newest checkpoint, if it is worth one."""
+        """Once nothing more is written, take a last snapshot at the newest checkpoint, if it is worth one.
+
+        Raises `IllegalTransition` (`service.strayed`).
+        """
         with suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_S):
-                while self._is_due(least) and self._died < ATTEMPTS:
+            async with asyncio.timeout(FINISH_S), self._turn:
+                while (self._is_due(least) or self._is_unmarked()) and self._died < ATTEMPTS:
                     await self._feed(self._page())
                 if self._process is not None and self._process.stdin is not None and self._hearing is not None:
                     self._process.stdin.close()
@@ -98,9 +105,13 @@ class Following:
         behind = self._journal.newest.seq - self._fed
         return behind > 0 and (self._process is not None or behind >= least)
 
+    def _is_unmarked(self) -> bool:
+        """Whether a checkpoint came behind the last entry that was fed."""
+        return self._process is not None and self._marked < self._journal.newest_checkpoint()
+
     def _page(self) -> _Page:
         """What is next, up to a checkpoint. The newest one asks for a snapshot."""
-        checkpoint = self._journal.checkpoint_after(self._fed)
+        checkpoint = self._journal.checkpoint_after(self._marked)
         if checkpoint is None or checkpoint.seq > self._fed + PAGE:
             return _Page(self._journal.page(self._fed, PAGE), None)
         payloads = self._journal.page(self._fed, checkpoint.seq - self._fed)
@@ -110,14 +121,16 @@ class Following:
         return _Page(payloads, mark)
 
     async def _feed(self, page: _Page) -> None:
-        await self._look_after()
+        if await self._look_after():  # the page was for the one that has ended
+            return
         process = self._process or await self._begin()
         if process.stdin is None:
             return
         process.stdin.write(frame(Entries(page.payloads)))
+        self._fed += len(page.payloads)
         if page.mark is not None:
             process.stdin.write(frame(page.mark))
-        self._fed += len(page.payloads)
+            self._marked = self._fed
         with suppress(ConnectionError):
             await process.stdin.drain()
 
@@ -127,17 +140,18 @@ class Following:
         self._process, self._hearing = process, asyncio.create_task(self._hear(process))
         return process
 
-    async def _look_after(self) -> None:
-        """Where the follower has ended before its time, say so; another one begins at the newest snapshot."""
+    async def _look_after(self) -> bool:
+        """Whether the follower has ended before its time; another one begins at the newest snapshot."""
         if self._process is None or self._hearing is None or not self._hearing.done():
-            return
+            return False
         self._hearing.result()
         status = await self._process.wait()
         self._process = self._hearing = None
         self._died += 1
-        self._fed = self.newest
+        self._fed = self._marked = self.newest
         self._tell(f"the process that writes snapshots has ended with status {status}")
         await asyncio.sleep(PAUSE_S)
+        return True
 
     async def _hear(self, process: Process) -> None:
         """Everything that the follower says, until it ends."""
