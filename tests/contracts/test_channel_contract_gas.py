@@ -40,6 +40,8 @@ from fairway.chain.interface import Transaction
 from fairway.channel.codec import Challenge, Close, Commit, Init, OpenChallenge, Settle, TopUp, encode
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
+from fairway.exchange.claims import MESSAGE_GAS
+from fairway.exchange.fills import GAS_BASE, GAS_FILL, GAS_SIGNATURE
 from fairway.exchange.reading import CROSS_KEY
 from fairway.exchange.terms import CROSS_MARKETS
 from fairway.ton.cells import Builder, Cell
@@ -160,6 +162,24 @@ def rows() -> dict[str, list[list[int]]]:
 @pytest.fixture(scope="module")
 def table() -> dict[str, tuple[int, int, int]]:
     return measured()
+
+
+@pytest.mark.parametrize(
+    ("operation", "signatures", "fills"),
+    [
+        ("settle, a position", 4, 0),
+        ("settle, an order", 4, 1),
+        ("settle, 32 orders", 4, 32),
+        ("settle, a pot of 8 markets", 32, 0),
+        ("settle, the dearest pot", 64, 32),
+    ],
+)
+def test_what_a_claim_is_thought_to_burn_is_more_than_it_does(
+    table: dict[str, tuple[int, int, int]], operation: str, signatures: int, fills: int
+):
+    thought = GAS_BASE + GAS_SIGNATURE * signatures + GAS_FILL * fills
+    assert max(table[operation]) < thought < max(table[operation]) * 3 // 2
+    assert thought < MESSAGE_GAS
 
 
 def test_the_page_says_what_each_operation_costs(table: dict[str, tuple[int, int, int]]):

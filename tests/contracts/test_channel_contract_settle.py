@@ -46,7 +46,7 @@ from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import sign
 from fairway.errors import Rejected
 from fairway.exchange import wire
-from fairway.exchange.claims import claim
+from fairway.exchange.claims import claims
 from fairway.exchange.conditions import chain_conditional
 from fairway.exchange.paper import Exit, Paper, Promised
 from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms
@@ -174,9 +174,9 @@ def test_a_claim_shows_what_owes_and_nothing_else(mark: int, long: bool, inverse
         exits = {MARKET: Exit(kept(40, dispute.exit_ms - 1, 1), kept(41, dispute.exit_ms, mark))}
         if wins == by_a:
             with pytest.raises(Rejected, match=r"claims\.nothing"):
-                claim(CHANNEL, Promised(dispute.conditionals, 9, by_a), Paper(NETWORK, exits))
+                claims(CHANNEL, Promised(dispute.conditionals, 9, by_a), Paper(NETWORK, exits))
             continue
-        statement = claim(CHANNEL, Promised(dispute.conditionals, 9, by_a), Paper(NETWORK, exits))
+        ((_, statement),) = claims(CHANNEL, Promised(dispute.conditionals, 9, by_a), Paper(NETWORK, exits))
         assert dispute.stage.tell(signed(statement, by_a=not by_a)).exit_code == 0
         assert dispute.owed() > 0
 
@@ -188,8 +188,9 @@ def test_a_claim_takes_a_touched_position_whole_but_not_one_that_stood():
     exits = {MARKET: Exit(kept(40, dispute.exit_ms - 1, 1), kept(41, dispute.exit_ms, 50_000))}
     half = Promised(dispute.conditionals, 9, by_a=True)
     with pytest.raises(Rejected, match=r"claims\.nothing"):
-        claim(CHANNEL, half, Paper(NETWORK, exits, touches, frozenset({MARKET})))
-    assert dispute.stage.tell(signed(claim(CHANNEL, half, Paper(NETWORK, exits, touches)), by_a=False)).exit_code == 0
+        claims(CHANNEL, half, Paper(NETWORK, exits, touches, frozenset({MARKET})))
+    ((_, statement),) = claims(CHANNEL, half, Paper(NETWORK, exits, touches))
+    assert dispute.stage.tell(signed(statement, by_a=False)).exit_code == 0
     assert dispute.owed() == TON
 
 

@@ -38,8 +38,9 @@ from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
 from fairway.crypto.keys import sign
 from fairway.errors import Rejected
+from fairway.exchange import claims as claims_module
 from fairway.exchange import fills, wire
-from fairway.exchange.claims import claim, markets
+from fairway.exchange.claims import claims, markets, next_claim
 from fairway.exchange.conditions import cross_conditional, market_conditional
 from fairway.exchange.mandate import order_key
 from fairway.exchange.paper import Exit, Mandated, Paper, Promised
@@ -99,7 +100,8 @@ def on_paper(shown: Receipt) -> dict[bytes, tuple[Receipt, bytes]]:
 def claimed(dispute: Dispute, paper: Paper) -> int:
     """The exit code of the claim that the other side makes by `paper`."""
     half = Promised(dispute.conditionals, 9, dispute.by_a)
-    return dispute.stage.tell(signed(claim(CHANNEL, half, paper), by_a=not dispute.by_a), TON).exit_code
+    ((_, statement),) = claims(CHANNEL, half, paper)
+    return dispute.stage.tell(signed(statement, by_a=not dispute.by_a), TON).exit_code
 
 
 def test_terms_are_read_back_as_they_were_written():
@@ -174,7 +176,7 @@ def test_a_late_claim_prices_what_it_can():
     paper = Paper(NETWORK, exits_of(dispute, {LINEAR: 49_000}), receipts=receipts)
     half = Promised(dispute.conditionals, 9, by_a=True)
     with pytest.raises(Rejected, match=r"claims\.nothing"):
-        claim(CHANNEL, half, paper)
+        claims(CHANNEL, half, paper)
     assert claimed(dispute, Paper(NETWORK, paper.exits, receipts=receipts, is_late=True)) == 0
     assert dispute.owed() == 5 * MILLI, "both positions and the fill whose market is held"
 
@@ -337,6 +339,24 @@ def test_a_claim_of_both_shows_each_fill_once():
     shown = on_paper(filled(alone, dispute)) | on_paper(filled(together, dispute))
     assert claimed(dispute, Paper(NETWORK, exits_of(dispute, {MARKET: 40_000}), receipts=shown)) == 0
     assert dispute.owed() == 5 + 8
+
+
+def test_a_claim_too_dear_for_one_message_is_made_by_several(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(claims_module, "MESSAGE_GAS", 1)
+    placed = cross_order(OTHER, key=5, reserve=TON)
+    market = market_conditional(replace(flat(), lots=10, cost=10 * 1000 * 50_000, margin=TON), MARKET_CODE)[0]
+    dispute = disputed(pot(held(LINEAR), margin=TON), *placing(placed), (KEY, market))
+    marks = {MARKET: 49_000, LINEAR: 48_000}
+    assert OTHER == MARKET
+    paper = Paper(NETWORK, exits_of(dispute, marks), receipts=on_paper(filled(placed, dispute)))
+    half = Promised(dispute.conditionals, 9, by_a=True)
+    first, second = claims(CHANNEL, half, paper)
+    assert first.root == dispute.conditionals.root_hash() != second.root
+    assert next_claim(CHANNEL, half, paper, second.root) == second.statement
+    assert next_claim(CHANNEL, half, paper, bytes(32)) is None
+    for claim, is_taken in ((second, False), (first, True), (first, False), (second, True), (second, False)):
+        assert (dispute.stage.tell(signed(claim.statement, by_a=False), TON).exit_code == 0) == is_taken
+    assert dispute.owed() == (1 + 2 + 1) * MILLI, "the market, the pot's position, its fill"
 
 
 def by_sub_key(leverage: int) -> int:

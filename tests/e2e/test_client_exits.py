@@ -15,6 +15,7 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.client.wish import Permit, Wish
 from fairway.crypto.keys import Signer
+from fairway.exchange import claims
 from fairway.exchange import fills as fills_module
 from fairway.exchange.event import Mandated, Outrun
 from fairway.exchange.fills import KEY_BITS
@@ -135,6 +136,34 @@ async def test_who_leaves_with_a_pot_is_paid_what_all_of_it_is_worth_together_to
         await paid_out(chain, service, alice)
         assert account.withdrawn == owed
         assert abs(service.engine.venue.recovered) <= 1, "two exits in the ledger, one claim on chain"
+
+
+async def test_a_claim_that_takes_several_messages_is_paid_whole_by_user_and_service(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "MESSAGE_GAS", 1)
+    async with staffed(tmp_path) as (chain, service), opened(chain, service, "alice", "bob", "cora") as people:
+        alice, bob, cora = people
+        await service.sequencer.submit(service.priced(OTHER_MARK, OTHER))
+        for market, at, lots in ((MARKET, MARK, LOTS // 2), (OTHER, OTHER_MARK, 500)):
+            await cora.session.place(Wish(market, False, 2 * lots, at, leverage=10))
+            for taker in (alice, bob):
+                await taker.session.place(Wish(market, True, lots, at, Kind.IOC, leverage=10))
+        for user, mark, other in ((alice, MARK + 1_003, 54_000), (bob, MARK - 1_001, 50_000)):
+            account = service.engine.accounts[user.session.side.channel_id]
+            await user.leave()
+            rounds = {
+                MARKET: await exit_rounds(chain, service, user, mark),
+                OTHER: await exit_rounds(chain, service, user, other, OTHER, OTHER_MARK),
+            }
+            owed = account.balance
+            await chain.advance(service.engine.rules.quarantine_s + 2)
+            if user is alice:
+                await user.claim(rounds)
+            else:
+                await until_settled(user)
+                await until_settled(user)
+            await paid_out(chain, service, user)
+            assert account.withdrawn == owed
+        assert service.engine.venue.recovered == 0
 
 
 async def test_who_leaves_and_claims_nothing_is_paid_what_he_won_all_the_same(tmp_path):

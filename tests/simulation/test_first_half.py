@@ -9,7 +9,7 @@ from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS, Expected, Pushed
 from fairway.client.wish import Wish
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event, lifecycle
-from fairway.exchange.claims import claim
+from fairway.exchange.claims import claims
 from fairway.exchange.paper import Exit, Paper, Promised
 from fairway.units import TON
 from tests.simulation.world import NETWORK, START, World
@@ -49,7 +49,7 @@ def won(world: World) -> object:
         receipts={receipt.order: (receipt, bytes(64)) for receipt in receipts},
         orders=world.users[buyer].replica.placed,
     )
-    return claim(int.from_bytes(buyer), Promised(promised, 1, by_a=False), paper)
+    return claims(int.from_bytes(buyer), Promised(promised, 1, by_a=False), paper)
 
 
 def test_half_1_promises_every_market_and_says_what_it_expects():

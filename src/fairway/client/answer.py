@@ -17,7 +17,7 @@ from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.channel.whole import adopt
 from fairway.errors import Rejected
-from fairway.exchange.claims import claim
+from fairway.exchange.claims import next_claim
 from fairway.exchange.fills import KEY_BITS
 from fairway.exchange.paper import Paper, Promised
 from fairway.exchange.reading import is_flat, read_expected
@@ -115,14 +115,15 @@ def recall_of(view: ChannelView, held: Holding) -> codec.Recall | None:
 
 
 def claim_of(view: ChannelView, held: Holding, paper: Paper) -> codec.Settle | None:
-    """The claim of everything that the service's half in quarantine owes by `paper`; None where that is nothing."""
+    """The next message of the claim of all that the service's half in quarantine owes by `paper`; None if none is left.
+
+    None too where nothing is owed, or another half stands there.
+    """
     quarantine = view.quarantine
-    if quarantine is None or quarantine.b.conditionals_hash != held.promised.root_hash():
+    if quarantine is None:
         return None
-    try:
-        return claim(held.a.half.channel_id, Promised(held.promised, quarantine.b.seqno, by_a=False), paper)
-    except Rejected:
-        return None
+    half = Promised(held.promised, quarantine.b.seqno, by_a=False)
+    return next_claim(held.a.half.channel_id, half, paper, quarantine.b.conditionals_hash)
 
 
 def answer_of(name: bytes, losses: LossesView, held: Pledge) -> Cell | None:

@@ -212,12 +212,19 @@ class OnChain:
         statement = claim_of(before, self._side.holding(), paper)
         if statement is None:
             raise Rejected("claims.nothing", "nothing that is promised owes anything that can be shown")
+        while statement is not None:
+            before = await self._say(before, statement)
+            statement = claim_of(before, self._side.holding(), paper)
+
+    async def _say(self, before: ChannelView, statement: codec.Settle) -> ChannelView:
+        """Send a message of a claim; the channel once it has changed."""
         await self._purse.send(Transfer(self.address, CLAIM, codec.encode(self._side.tell(statement))))
 
-        async def valued() -> bool | None:
-            return await self.channel() != before or None
+        async def valued() -> ChannelView | None:
+            view = await self.channel()
+            return view if view != before else None
 
-        await self._until(self.address, valued)
+        return await self._until(self.address, valued)
 
     async def finish(self) -> None:
         """After quarantine and settling: have the contract pay out. Anyone may."""

@@ -7,7 +7,7 @@ peak:(Maybe ^SignedRound) signature:(Maybe bits512) = FillInput;
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pytoniq_core import HashMap
 
@@ -21,9 +21,28 @@ from fairway.market.trigger import Trailing
 from fairway.ton.cells import Builder, Cell, Plain, to_cell
 from fairway.ton.vault_messages import SignedCell
 
-__all__ = ["KEY_BITS", "Fill", "fills_cell", "fills_of", "find_fired", "forward"]
+__all__ = ["KEY_BITS", "Evidence", "Fill", "fills_cell", "fills_of", "find_fired", "forward"]
 
 KEY_BITS = 32
+GAS_BASE, GAS_SIGNATURE, GAS_FILL, GAS_WORD = 6_000, 6_500, 13_000, 9_000
+"""What a condition burns at most: at all, for each signature of a round, each fill, each word of a sub-key."""
+
+
+class Evidence(NamedTuple):
+    """What a condition is shown, and the gas that it may burn over it."""
+
+    shown: Cell
+    gas: int
+
+    @classmethod
+    def of(cls, shown: Cell, rounds: Iterable[Shown], fills: Iterable[Fill]) -> Self:
+        """With the gas of these rounds and fills; the table of costs is in docs/spec/contracts.md."""
+        gas = GAS_BASE + GAS_SIGNATURE * sum(len(each.signatures) for each in rounds)
+        for fill in fills:
+            fired = [each for each in fill.fired if each is not None]
+            gas += GAS_FILL + GAS_SIGNATURE * sum(len(each.signatures) for each in fired)
+            gas += GAS_WORD if fill.mandated is not None else 0
+        return cls(shown, gas)
 
 
 class Fired(NamedTuple):

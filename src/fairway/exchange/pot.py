@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pytoniq_core import HashMap
 
-from fairway.exchange.fills import Fill, fills_cell, forward
+from fairway.exchange.fills import Evidence, Fill, fills_cell, forward
 from fairway.exchange.paper import Exit, Paper, Promised, Shown, rounds_cell
 from fairway.exchange.terms import CROSS, CrossPosition, CrossTerms
 from fairway.exchange.valuation import Forward, Totals, gained, lost, needed, profit
@@ -55,7 +55,7 @@ def _need(position: CrossPosition, mark: int) -> int:
     return needed(position.lots, mark, *line, unit=position.unit, inverse=position.inverse)
 
 
-def pot_input(terms: CrossTerms, fills: Sequence[Fill], half: Promised, paper: Paper) -> Cell | None:
+def pot_input(terms: CrossTerms, fills: Sequence[Fill], half: Promised, paper: Paper) -> Evidence | None:
     """What the condition of the pot is shown; None where it would owe nothing, or a position has no price yet."""
     prices = _prices(terms, paper)
     if any(position.market not in prices for position in terms.positions):
@@ -74,7 +74,8 @@ def pot_input(terms: CrossTerms, fills: Sequence[Fill], half: Promised, paper: P
     exits = {market: paper.exits[market] for market in named if market in paper.exits}
     shown = Builder().store_dict(_table(paper.network, exits))
     shown.store_maybe_ref(None if touch is None else _touch_cell(paper.network, touch))
-    return shown.store_dict(fills_cell(paper.network, priced)).end_cell()
+    pairs = [*exits.values(), *(touch.rounds.values() if touch is not None else ())]
+    return Evidence.of(shown.store_dict(fills_cell(paper.network, priced)).end_cell(), chain(*pairs), priced)
 
 
 def _prices(terms: CrossTerms, paper: Paper) -> dict[int, tuple[int, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 from fairway.chain.interface import Chain
@@ -19,7 +18,7 @@ from fairway.channel.phase import Phase
 from fairway.channel.state import Body, Half, SignedHalf
 from fairway.crypto.keys import Signer
 from fairway.errors import Rejected, Unavailable
-from fairway.exchange.claims import claim, markets
+from fairway.exchange.claims import markets, next_claim
 from fairway.exchange.effect import (
     Absolve,
     AnyEffect,
@@ -226,24 +225,33 @@ class Errands:
         await self._until_chain(max(settling_ms, exit_ms) + MILLIS)
         adopted_ms, closing_ms = (settling_ms + rules.settling_s * MILLIS // 4 * part for part in (1, 4))
         hurry_ms = closing_ms - rules.settling_s * MILLIS // 4
-        claimed: tuple[BodyView, int, bool] | None = None
+        said: set[tuple[BodyView, int, bool]] = set()
         while (now_ms := await self._chain.now() * MILLIS) < closing_ms:
             view = await self._view(channel_id)
             if view is None or view.quarantine is None:
                 return
             shown = view.quarantine.a
-            promised = self._promises(channel_id).get(shown.conditionals_hash)
             pair = shown, view.quarantine.b.seqno, view.quarantine.adopted
-            if promised is not None and pair != claimed:
-                half = Promised(promised, shown.seqno, by_a=True)
+            if pair not in said:
                 paper = self._paper(dispute, standing, is_late=now_ms >= hurry_ms)
-                if paper.is_late or markets(half, paper) <= paper.exits.keys():
-                    with suppress(Rejected):  # nothing is owed
-                        await self._tell(channel_id, claim(view.channel_id, half, paper))
-                    claimed = pair
+                half = self._claimed_on(channel_id, shown, paper)
+                if half is None or paper.is_late or markets(half, paper) <= paper.exits.keys():
+                    said.add(pair)
+                    statement = half and next_claim(view.channel_id, half, paper, shown.conditionals_hash)
+                    if statement is not None:
+                        await self._tell(channel_id, statement)
             elif now_ms >= adopted_ms:
                 return
             await asyncio.sleep(PAUSE_S)
+
+    def _claimed_on(self, channel_id: bytes, shown: BodyView, paper: Paper) -> Promised | None:
+        """The user's half in quarantine, be it that part of it is claimed already; None where nobody knows it."""
+        known, root = self._promises(channel_id), shown.conditionals_hash
+        for promised in [known[root]] if root in known else known.values():
+            half = Promised(promised, shown.seqno, by_a=True)
+            if root in known or next_claim(int.from_bytes(channel_id), half, paper, root) is not None:
+                return half
+        return None
 
     async def _settle_for_user(self, dispute: Disputed) -> None:
         """Once he has had his time, claim for the user what ours promises, at the true exit.
@@ -253,20 +261,22 @@ class Errands:
         rules, channel_id = self._engine.rules, dispute.channel_id
         opens_ms = dispute.started_ms + (rules.quarantine_s + rules.settling_s // 2 + 1) * MILLIS
         await self._until_chain(opens_ms)
-        channel = self._engine.channels[channel_id]
+        channel, said = self._engine.channels[channel_id], set[bytes]()
         while await self._chain.now() * MILLIS < opens_ms + rules.settling_s * MILLIS // 4:
             view, promised = await self._view(channel_id), channel.b_conditionals
             if view is None or view.quarantine is None:
                 return
-            if view.quarantine.b.conditionals_hash != promised.root_hash():
-                return
             half = Promised(promised, view.quarantine.b.seqno, by_a=False)
             paper = self._paper(dispute, frozenset(), is_late=False)
             if markets(half, paper) <= paper.exits.keys():
-                statement = claim(view.channel_id, half, paper)
-                message = codec.encode(codec.OpenSettle(from_a=True, statement=statement))
-                await self._send(self._address(channel_id), CLAIM, message)
-                return
+                root = view.quarantine.b.conditionals_hash
+                statement = next_claim(view.channel_id, half, paper, root)
+                if statement is None:
+                    return
+                if root not in said:
+                    said.add(root)
+                    message = codec.encode(codec.OpenSettle(from_a=True, statement=statement))
+                    await self._send(self._address(channel_id), CLAIM, message)
             await asyncio.sleep(PAUSE_S)
 
     async def _recall(self, channel_id: bytes) -> None:

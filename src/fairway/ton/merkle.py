@@ -9,7 +9,7 @@ from pytoniq_core import Cell, Slice
 
 from fairway.ton.cells import Builder, cell_hash
 
-__all__ = ["entry_proof", "whole_proof"]
+__all__ = ["emptied", "entry_proof", "whole_proof"]
 
 _PRUNED, _MERKLE_PROOF = 1, 3
 
@@ -25,6 +25,21 @@ def entry_proof(root: Cell, key_bits: int, key: int) -> Cell:
     Of a conditional it keeps the terms; the shared code is known by its hash.
     """
     return _proof_of(root, _path(root, key_bits, key))
+
+
+def emptied(node: Cell, room: int, key: int) -> Cell:
+    """The dictionary `node`, whose keys have `room` bits, with an empty value under `key`, which is there."""
+    fields = node.begin_parse()
+    length, label = _label(fields, room)
+    rest = room - length
+    assert key >> rest == label
+    if rest == 0:
+        return Builder().store_bits(node.bits[: len(node.bits) - fields.remaining_bits]).end_cell()
+    turn, below = key >> rest - 1 & 1, key & (1 << rest - 1) - 1
+    changed = Builder().store_bits(node.bits)
+    for side, child in enumerate(node.refs):
+        changed.store_ref(emptied(child, rest - 1, below) if side == turn else child)
+    return changed.end_cell()
 
 
 def _proof_of(root: Cell, shown: Cell) -> Cell:
