@@ -24,7 +24,7 @@ from fairway.exchange.inspection import inspect_account
 from fairway.exchange.lifecycle import first_half
 from fairway.exchange.listing import default_listings
 from fairway.exchange.switch import switch_digest
-from fairway.exchange.terms import OracleRound, OrderTerms
+from fairway.exchange.terms import MarginMove, OracleRound, OrderTerms
 from fairway.exchange.withdrawal import agreed_pair, commit_statement
 from fairway.ton.address import Address
 from fairway.units import TON
@@ -273,7 +273,14 @@ class World:
             event.PaidOut(at_ms=self.now_ms, channel_id=channel_id, value_a=nano, paid=nano, transaction=self._digest())
         )
 
-    def hostile(self, channel_id: bytes, orders: list[OrderTerms] = [], drops: list[int] = [], ahead: int = 1) -> str:  # noqa: B006
+    def hostile(
+        self,
+        channel_id: bytes,
+        orders: list[OrderTerms] = [],  # noqa: B006
+        drops: list[int] = [],  # noqa: B006
+        ahead: int = 1,
+        moves: list[MarginMove] = [],  # noqa: B006
+    ) -> str:
         """Put a signed half that no honest client would make; the code it is refused with, or nothing."""
         user, channel = self.users[channel_id], self.engine.channels[channel_id]
         wanted = channel.window[newest_b(channel)]
@@ -290,6 +297,7 @@ class World:
             signature=keys.sign(user.seed, half.digest()),
             orders=orders,
             drops=drops,
+            moves=moves,
         )
         return self.code_of(proposed)
 

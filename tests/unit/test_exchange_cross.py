@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+from msgspec.structs import replace
 from tests.simulation.world import World
 
 from fairway.channel.machine import MARKET_KEYS
@@ -17,12 +20,13 @@ from fairway.exchange.effect import ProveRecord, Push
 from fairway.exchange.listing import default_listings
 from fairway.exchange.sharing import close_shared, paid
 from fairway.exchange.terms import CROSS, CrossTerms, Kind
+from fairway.risk.contract import Tier
 from fairway.risk.margin import unrealised
 from fairway.risk.position import Position
 from fairway.settlement.chain import NOTHING, PublicBooks
 from fairway.settlement.job import is_proven, published
 from fairway.settlement.proof import prove, verify
-from fairway.units import TON, Lot, Nano
+from fairway.units import TON, Lot, Nano, Ppm
 
 LINEAR, INVERSE = 2, 1
 ENTROPY = bytes(range(32))
@@ -46,6 +50,12 @@ def take(world, who, maker, market, lots, price, leverage=0, **more):
     buy = lots > 0
     world.propose(maker, [Wish(market, not buy, abs(lots), price, leverage=5)])
     world.propose(who, [Wish(market, buy, abs(lots), price, Kind.IOC, leverage, **more)])
+
+
+def signed_terms(world, who, *wishes):
+    """What `wishes` are as terms, whatever the rules say."""
+    key = world.engine.accounts[who].next_key
+    return [wish.terms(world.users[who].replica.rules, who, key + place) for place, wish in enumerate(wishes)]
 
 
 def pot_of(world, who):
@@ -160,6 +170,49 @@ def test_a_market_is_either_cross_or_isolated():
     assert world.try_propose(ada, [Wish(LINEAR, True, 100, 50_000, leverage=5)]) == "order.margin_mode"
     world.propose(ada, [Wish(INVERSE, True, 100, 50_000, leverage=5)])
     assert world.try_propose(ada, [Wish(INVERSE, True, 100, 50_000, leverage=0)]) == "order.margin_mode"
+
+
+def test_orders_of_one_half_do_not_mix_the_margins_of_a_market():
+    world, ada, *_ = met()
+    both = [Wish(LINEAR, True, 1_000, 49_000, leverage=0), Wish(LINEAR, True, 1_000, 49_100, leverage=5)]
+    assert world.try_propose(ada, both) == "order.margin_mode"
+    assert world.try_propose(ada, both[::-1]) == "order.margin_mode"
+    assert world.hostile(ada, signed_terms(world, ada, *both)) == "order.margin_mode"
+
+
+def test_a_cross_order_in_a_market_without_a_price_is_refused():
+    world = World()
+    ada = world.join("ada", 3_000 * TON)
+    world.price(INVERSE, 52_000)
+    world.propose(ada, margins=[Margin(CROSS, 500 * TON)])
+    wish = Wish(LINEAR, True, 1_000, 50_000, leverage=0)
+    assert world.hostile(ada, signed_terms(world, ada, wish)) == "market.no_price"
+    move = Margin(CROSS, -TON).move(world.engine.accounts[ada])
+    assert world.hostile(ada, signed_terms(world, ada, wish), moves=[move]) == "market.no_price"
+
+
+@pytest.mark.parametrize("field", ["limit_tick", "lots", "market"])
+def test_an_order_that_is_none_is_refused_beside_a_move_of_the_pot_too(field):
+    world, ada, *_ = met()
+    (terms,) = signed_terms(world, ada, Wish(INVERSE, True, 1_000, 52_000, leverage=0))
+    move = Margin(CROSS, -TON).move(world.engine.accounts[ada])
+    assert world.hostile(ada, [replace(terms, **{field: 0})], moves=[move]) in {
+        "units.tick",
+        "market.size",
+        "market.unknown",
+    }
+
+
+def test_a_pot_that_has_outgrown_its_bracket_takes_more_margin():
+    lowest = Tier(Nano(6_000 * TON), Ppm(50_000), Ppm(25_000), Nano(0))
+    small = [replace(each, contract=dataclasses.replace(each.contract, tiers=(lowest,))) for each in default_listings()]
+    world, ada, bob, _ = met(listings=small)
+    take(world, ada, bob, LINEAR, 10_000, 50_000, 0)
+    world.propose(bob, margins=[Margin(LINEAR, 5_000 * TON)])
+    world.price(LINEAR, 60_001)
+    assert world.engine.accounts[ada].positions
+    assert world.try_propose(ada, [], margins=[Margin(CROSS, -TON)]) == "risk.notional"
+    assert world.try_propose(ada, [], margins=[Margin(CROSS, TON)]) == ""
 
 
 def test_orders_that_the_pot_no_longer_carries_go_before_anything_is_liquidated():

@@ -34,15 +34,15 @@ def check_orders(
     Changes nothing. Margin that is taken out pays for no order of the same half.
     """
     gone = set(drops)
-    room = account.available - _check_moves(account, moves, orders, gone)
     if len(gone) != len(drops):
         raise Rejected("order.unknown", "an order is dropped twice")
     for key in drops:
         if key not in account.orders:
             raise Rejected("order.unknown", "there is no such live order", key=key)
-        room += account.orders[key].reserved
     if orders:
         check_added(account, orders, gone, now_ms)
+    freed = sum(account.orders[key].reserved for key in drops)
+    room = account.available + freed - _check_moves(account, moves, orders, gone)
     added: tuple[OrderTerms | MandateTerms, ...] = (*orders, *mandates)
     for next_key, each in enumerate(added, account.next_key):
         if each.channel_id != account.channel_id or each.key != next_key:
@@ -58,7 +58,7 @@ def check_added(account: Account, orders: list[OrderTerms], gone: set[int], now_
     for terms in orders:
         account.rules.check_terms(terms, now_ms)
         _check_reduce_only(account, terms)
-        check_mode(account, terms, gone)
+        check_mode(account, orders, terms, gone)
         _check_distress(account, terms)
     check_carried(account, orders, gone)
     _check_names(account, orders, gone)
@@ -69,7 +69,10 @@ def check_added(account: Account, orders: list[OrderTerms], gone: set[int], now_
 def _check_moves(
     account: Account, moves: Sequence[MarginMove], orders: Sequence[OrderTerms], gone: Container[int]
 ) -> int:
-    """What all that add margin take from the available balance; `Rejected` where one is not lawful."""
+    """What all that add margin take from the available balance; `Rejected` where one is not lawful.
+
+    `orders` are lawful. What they and the pot need is asked only where the pot would have less.
+    """
     if not moves:
         return 0
     if len({move.market for move in moves}) != len(moves):
@@ -78,7 +81,7 @@ def _check_moves(
     for move in moves:
         if move.market == CROSS:
             pot = account.pot or CrossTerms(account.channel_id, 0, 0, account.rules.ratio, 0, ())
-            needed = needed_of(account, orders, gone)
+            needed = needed_of(account, orders, gone) if move.margin < pot.margin else 0
             added += max(0, check_pot_move(pot, account.shared(), needed, move))
             continue
         held = account.positions.get(move.market)
