@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from fairway.errors import Unavailable
 from fairway.exchange import event
-from fairway.service import forms, image
+from fairway.service import forms, image, kinds, shells
 from fairway.service.state import State
 from fairway.units import TON
 from tests.simulation.alike import PLAIN, attributes, check_alike
@@ -121,7 +121,7 @@ def fields_held(thing):
 
 def test_a_field_that_is_left_out_is_found_whichever_it_is(eventful, monkeypatch):
     """The planted bugs: an image without one field, for every field of every class of the state."""
-    honest, planted = forms.form_of, 0
+    honest, planted = kinds.form_of, 0
     for (kind, name), holder in fields_held(replayed(eventful[:300])).items():
         if not isinstance(honest(kind, holder), forms.Shell):
             continue
@@ -129,10 +129,10 @@ def test_a_field_that_is_left_out_is_found_whichever_it_is(eventful, monkeypatch
         def forgetful(asked, example, kind=kind, name=name):
             form = honest(asked, example)
             if asked is kind:
-                return forms._Record(form.name, kind, [field for field in form.fields if field != name])
+                return shells.Record(form.name, kind, [field for field in form.fields if field != name])
             return form
 
-        monkeypatch.setattr(forms, "form_of", forgetful)
+        monkeypatch.setattr(kinds, "form_of", forgetful)
         monkeypatch.setattr(image, "form_of", forgetful)
         with pytest.raises((AssertionError, TypeError, Unavailable)):
             check_alike(holder, image.read(image.write(holder)))

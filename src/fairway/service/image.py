@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fairway.errors import FairwayError, Unavailable
-from fairway.service.forms import PLAIN, Column, Form, Leaf, Shell, Value, form_named, form_of
+from fairway.service.forms import PLAIN, Column, Form, Leaf, Shell, Value
+from fairway.service.kinds import form_named, form_of
 
 __all__ = ["read", "write"]
 
@@ -152,6 +153,8 @@ class _Writer:
                 if ready:
                     yield form, ready
                     made.update(map(id, ready))
+            if not made:
+                raise TypeError("tuples stand in each other")
             missing -= made
             waiting = {form: [each for each in objects if id(each) in missing] for form, objects in waiting.items()}
 
