@@ -8,7 +8,7 @@ RUST_SOURCES = $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name Cargo
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test sim check lint types walls rust-check contracts model lock bench fuzz clean tools
+.PHONY: help demo test sim soak check lint types walls rust-check contracts model lock bench fuzz clean tools
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -78,6 +78,9 @@ contracts: contracts/node_modules  ## recompile the Tolk contracts into the pack
 
 bench: .venv/.built .venv/.dev .venv/.peers  ## benchmarks, as ratios measured in one run; reports in benchmarks/reports (some minutes)
 	$(BIN)/python -m benchmarks
+
+soak: .venv/.built .venv/.dev  ## a real service under RATE orders a second for MINUTES, then ten times as much; fails where it grows or loses
+	$(BIN)/python -m benchmarks.soak $(if $(RATE),--rate $(RATE)) $(if $(MINUTES),--minutes $(MINUTES)) --report benchmarks/reports/soak.json
 
 model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)
 	$(PYTHON) models/run.py

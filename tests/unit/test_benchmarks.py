@@ -4,10 +4,12 @@ import asyncio
 import importlib
 
 import pytest
-from benchmarks import epochs, flow, latency, loopback, markets, pipeline, replay, restart
+from benchmarks import epochs, flow, guests, latency, loopback, markets, pipeline, replay, restart, soak
 from benchmarks.stage import Costs, Stage, signature_seconds
 
+from fairway.client.store import Store
 from fairway.exchange.event import Proposed, decode, encode
+from fairway.service.journal import Journal
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_a_hundred_markets_are_data(trading):
     assert markets.row(3, 120)["half"] > 0
 
 
-@pytest.mark.parametrize("name", ["matching", "pipeline", "latency", "replay", "markets"])
+@pytest.mark.parametrize("name", ["matching", "pipeline", "latency", "replay", "markets", "soak"])
 def test_every_part_tells_how_it_is_run(name, capsys):
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(f"benchmarks.{name}").main(["--help"])
@@ -102,3 +104,42 @@ def test_every_part_tells_how_it_is_run(name, capsys):
 @pytest.mark.parametrize("length", [1, 3])
 def test_an_epoch_of_any_length_is_measured(length):
     assert epochs.row(length).split()[0] == str(length)
+
+
+def samples(rss, descriptors):
+    return [soak.Sample(float(at), rss(at), descriptors(at)) for at in range(600)]
+
+
+@pytest.mark.parametrize(
+    ("rss", "descriptors", "verdict"),
+    [
+        (lambda at: 100.0 + at % 5, lambda _: 24, (False, False)),
+        (lambda at: 100.0 + 40 * (at > 60), lambda at: 24 + (at == 500) * 0, (False, False)),
+        (lambda at: 100.0 + at / 20, lambda _: 24, (True, False)),
+        (lambda _: 100.0, lambda at: 24 + at // 100, (False, True)),
+    ],
+)
+def test_a_soak_tells_growth_from_warming_up(rss, descriptors, verdict):
+    grown = soak.growth(samples(rss, descriptors))
+    assert (grown["memory grows"], grown["descriptors grow"]) == verdict
+
+
+async def test_a_soak_finds_every_half_and_misses_one_that_is_taken_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "BURST_S", 0.5)
+    seen = []
+
+    def looked_for(folder, everyone):
+        seen.extend(everyone)
+        return guests.lost(folder, everyone)
+
+    monkeypatch.setattr(soak, "lost", looked_for)
+    report = await soak.soak(tmp_path, 20, 0.03, 2, 0.1)
+    assert report["lost"] == report["status"] == 0
+    assert report["steady"]["answered"] == report["steady"]["planned"] > 10
+    assert "goals:" in soak.table(report)
+    journal = Journal.open(tmp_path / "venue")
+    journal._database.execute("DELETE FROM outbox WHERE number = 5 AND length(topic) = 16")
+    journal.close()
+    for guest in seen:
+        guest.store = Store(guest.store.path)
+    assert guests.lost(tmp_path, seen) == 2
