@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import msgspec
 from litestar import Response, post
 from litestar.params import Parameter
 
@@ -20,6 +19,7 @@ from fairway.exchange.asked import listing_of
 from fairway.exchange.event import CommitProposed
 from fairway.exchange.withdrawal import commit_statement
 from fairway.service.api.admission import Asking, Caller, admit, look
+from fairway.service.api.bodies import decoded, taking
 from fairway.service.api.private_shapes import LeverageShape
 from fairway.service.api.shapes import WithdrawBody, Withdrawing
 from fairway.service.api.throttle import Spends, Throttle
@@ -71,7 +71,7 @@ async def owners(house: House, throttle: Throttle, request: Asking) -> Response[
     raise OWNER
 
 
-@post("/v1/channel/withdraw", status_code=200)
+@post("/v1/channel/withdraw", status_code=200, operation_class=taking(WithdrawBody))
 async def withdraw(house: House, throttle: Throttle, request: Asking) -> Response[Withdrawing]:
     """Withdraw what nothing needs while the channel goes on; answered once it is durable, with the service's signature.
 
@@ -87,8 +87,8 @@ async def withdraw(house: House, throttle: Throttle, request: Asking) -> Respons
 
 
 def _commit_of(body: bytes) -> CommitProposed:
+    asked = decoded(body, WithdrawBody, "withdraw.body")
     try:
-        asked = msgspec.json.decode(body, type=WithdrawBody)
         return CommitProposed(
             at_ms=0,
             channel_id=bytes.fromhex(asked.channel_id),
@@ -99,7 +99,7 @@ def _commit_of(body: bytes) -> CommitProposed:
             withdraw_a=int(asked.withdraw_a),
             signature=bytes.fromhex(asked.signature),
         )
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         raise InvalidMessage("withdraw.body", f"this is no withdrawal: {error}") from None
 
 
