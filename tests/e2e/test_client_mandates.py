@@ -10,6 +10,7 @@ from bot_stage import served, staged
 from service_stage import DEPOSIT, MARK, MARKET, priced
 from typer.testing import CliRunner
 
+from fairway.channel.machine import newest_b
 from fairway.cli.mandate import app as mandate_app
 from fairway.client.bot import Bot
 from fairway.client.keystore import Keystore
@@ -21,6 +22,7 @@ from fairway.errors import IllegalTransition, InvalidMessage, Rejected, Unavaila
 from fairway.exchange.withdrawal import commit_statement
 from fairway.service.api.codes import numeric_code, status_code
 from fairway.service.api.throttle import Spends, Throttle
+from fairway.service.api.user_stream import UserStreams
 from fairway.units import TON
 
 INCOMES = ("REALIZED_PNL", "COMMISSION")
@@ -124,6 +126,56 @@ async def test_what_a_bot_did_is_told_with_receipts_income_and_events_without_a_
         for each in events:
             keys.verify(key_b, bytes.fromhex(each["state"]["hash"]), bytes.fromhex(each["state"]["signature"]))
         assert await bot.ask("GET", "/v1/events", fromSeq=events[-1]["seq"]) == events[-1:]
+
+
+async def test_a_private_stream_tells_everything_once_in_order_and_goes_on_where_it_broke_off(stage):
+    async with served(stage.house) as port, await stage.grant() as bot:
+        far = Bot(f"http://127.0.0.1:{port}", stage.sub_key, bot._rules, bot.mandate, clock_ms=bot._clock_ms)
+        known = await bot.ask("GET", "/v1/events")
+        stream = far.follow(1)
+        assert [await anext(stream) for _ in known] == known
+        placed = await bot.place(bot.order("BUY", "LIMIT", 20, MARK, new_client_order_id="mine"))
+        told = await anext(stream)
+        assert told["seq"] == known[-1]["seq"] + 1
+        assert told["events"] == [
+            {"e": "order", "orderId": placed["orderId"], "status": "NEW", "clientOrderId": "mine"}
+        ]
+        await stream.aclose()
+        await stage.other.session.place(Wish(MARKET, False, 20, MARK, leverage=5))
+        again = far.follow(told["seq"] + 1)
+        assert (await anext(again))["events"][0]["e"] == "fill"
+        waiting = asyncio.ensure_future(anext(again))
+        await asyncio.sleep(0)
+        await stage.owner.session.revoke(bot.mandate.key)
+        while (last := await waiting)["events"][-1]["e"] != "revoked":
+            waiting = asyncio.ensure_future(anext(again))
+        assert last["seq"] == (
+            await stage.house.sequencer.ask(lambda: newest_b(stage.house.engine.channels[stage.owner.channel_id]))
+        )
+        with pytest.raises(Unavailable, match=r"bot\.stream"):
+            await anext(again)
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [("fromSeq=0", "request.seq"), ("fromSeq=x", "request.seq"), ("recvWindow=99999", "request.window")],
+)
+async def test_a_private_stream_that_is_asked_for_wrongly_is_refused(stage, query, word):
+    bot = await stage.grant()
+    path, words = "/v1/userStream", f"channelId={stage.owner.channel_id.hex()}&{query}"
+    headers = {name.lower().encode(): value.encode() for name, value in bot._headers("GET", path, words).items()}
+    for known, said in ((headers, word), ({}, "request.headers")):
+        sent: list[dict] = []
+        scope = {"type": "websocket", "path": path, "query_string": words.encode(), "headers": list(known.items())}
+
+        async def receive():
+            return {"type": "websocket.connect"}
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        await UserStreams(stage.house)(scope, receive, send)
+        assert [(each["type"], each["reason"]) for each in sent] == [("websocket.close", said)]
 
 
 async def test_what_cannot_be_filled_as_asked_is_refused_with_the_numbers_that_clients_know(stage):

@@ -6,7 +6,7 @@ It can order and cancel, no more: it signs orders under the mandate and requests
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 from msgspec.structs import replace
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 from fairway.crypto.keys import Signer
 from fairway.errors import UNREADABLE, Rejected, Unavailable
@@ -184,17 +186,36 @@ class Bot:
         digest = cancel_digest(given.channel_id, given.key, orders)
         return {"mandate": given.key, "signature": self._signer.sign(digest).hex()}
 
-    async def ask(self, method: str, path: str, *, body: bytes = b"", **params: Any) -> Any:
-        """What the service answers to a private request."""
-        query = urlencode({"channelId": self.mandate.channel_id.hex(), **params})
+    async def follow(self, from_seq: int = 0) -> AsyncIterator[dict[str, Any]]:
+        """All that happens to the account, number by number from `from_seq` (0: the next) on, until the line breaks.
+
+        Then `Unavailable` (`bot.stream`): follow again from the number after the last. A refusal says so too.
+        """
+        params = {"channelId": self.mandate.channel_id.hex()} | ({"fromSeq": from_seq} if from_seq else {})
+        query, path = urlencode(params), "/v1/userStream"
+        url = f"ws{str(self._web.base_url).removeprefix('http').rstrip('/')}{path}?{query}"
+        try:
+            async with connect(url, additional_headers=self._headers("GET", path, query)) as line:
+                async for message in line:
+                    yield msgspec.json.decode(message)
+                raise Unavailable("bot.stream", "the service hung up")
+        except (OSError, WebSocketException, TimeoutError) as error:
+            raise Unavailable("bot.stream", f"the stream broke: {error!r}") from error
+
+    def _headers(self, method: str, path: str, query: str, body: bytes = b"") -> dict[str, str]:
+        """The signature of a request."""
         timestamp = str(self._clock_ms())
         words = f"{timestamp}{method}{path}{query}".encode() + body
-        headers = {
+        return {
             "X-API-KEY": self._signer.key.hex(),
             "X-API-TIMESTAMP": timestamp,
             "X-API-SIGNATURE": self._signer.sign(words).hex(),
-            "Content-Type": "application/json",
         }
+
+    async def ask(self, method: str, path: str, *, body: bytes = b"", **params: Any) -> Any:
+        """What the service answers to a private request."""
+        query = urlencode({"channelId": self.mandate.channel_id.hex(), **params})
+        headers = self._headers(method, path, query, body) | {"Content-Type": "application/json"}
         try:
             reply = await self._web.request(method, f"{path}?{query}", content=body, headers=headers)
             answer = reply.json()

@@ -52,6 +52,11 @@ class Session:
         self._changed.set()
         return frame
 
+    def silence(self) -> None:
+        """Forget what waits: whoever takes only wants to know that something came."""
+        self._outgoing.clear()
+        self.is_slow = False
+
     async def drain(self, left: int = OUTGOING // 2) -> None:
         """Wait until at most `left` frames are waiting."""
         while len(self._outgoing) > left and not self.is_slow:

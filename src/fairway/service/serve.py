@@ -19,6 +19,7 @@ from fairway.errors import Unavailable
 from fairway.service.api.rest import rest
 from fairway.service.api.socket import MAX_FRAME, Receive, Scope, Send, Socket
 from fairway.service.api.stream import Streams
+from fairway.service.api.user_stream import UserStreams
 from fairway.service.house import House
 
 __all__ = ["application", "bind", "serve"]
@@ -41,9 +42,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def application(house: House) -> Callable[[Scope, Receive, Send], Any]:
-    """The ASGI application: sessions at /v1/ws, public streams at /v1/stream, REST everywhere else."""
+    """The ASGI application: sessions at /v1/ws, streams at /v1/stream and /v1/userStream, REST everywhere else."""
     web = rest(house)
-    streams = Streams(house)
+    streams, user_streams = Streams(house), UserStreams(house)
     sessions = Socket(house.desk, house.hub, house.meter)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +52,8 @@ def application(house: House) -> Callable[[Scope, Receive, Send], Any]:
             await sessions(scope, receive, send)
         elif scope["type"] == "websocket" and scope["path"] == "/v1/stream":
             await streams(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == "/v1/userStream":
+            await user_streams(scope, receive, send)
         else:
             await web(scope, receive, send)  # type: ignore[arg-type]
 
