@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytoniq_core import HashMap
 from pytoniq_core.boc.tvm_bitarray import TvmBitarray
 
-from fairway.channel import trie
+from fairway.channel import layout
 from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.state import NO_CONDITIONALS, Body, Half, SignedHalf
 from fairway.errors import InvalidMessage, Rejected
@@ -161,15 +161,15 @@ def conditional(number):
     return Conditional(Bits().uint(160, number).cell(), CODE, number % 1000)
 
 
-def check_dictionary(steps, salt=0):
-    """Adds and drops in any order leave the library's dictionary of what is left. `salt` makes maps nobody has met."""
+def check_dictionary(steps):
+    """Adds and drops in any order leave the library's dictionary of what is left."""
     content, ours = {}, Conditionals()
     for key in steps:
         if key in content:
             del content[key]
             ours = ours.drop(key)
         else:
-            content[key] = conditional(key * 977 + salt)
+            content[key] = conditional(key * 977)
             ours = ours.add(key, conditional(key + 1)).replace(key, content[key])
         theirs = dictionary(content)
         assert ours.root_hash() == (theirs.hash if theirs else NO_CONDITIONALS)
@@ -219,34 +219,34 @@ def test_keys_have_32_bits(key):
         Conditionals().add(key, conditional(1))
 
 
-def test_the_same_change_of_one_map_is_made_once():
-    before = Conditionals((key, conditional(key)) for key in range(9))
-    first, second = before.add(77, conditional(77)), before.add(77, conditional(77))
-    assert first._root is second._root
-    assert before.add(77, conditional(78)) != first
-    assert first.drop(3)._root is second.drop(3)._root
+def test_an_entry_has_a_place_for_its_maximum_or_none_at_all():
+    most = (1 << 120) - 1
+    full = Conditionals((key, Conditional(Bits().cell(), CODE, most)) for key in range(256))
+    assert full.maximum() == 256 * most
+    with pytest.raises(Rejected):
+        full.add(256, Conditional(Bits().cell(), CODE, most))
+    assert 256 not in full
 
 
-def test_a_trie_that_keeps_what_it_should_replace_is_caught(monkeypatch):
-    monkeypatch.setattr(trie, "replace", lambda root, key, conditional: root)
+def test_a_map_that_keeps_what_it_should_replace_is_caught(monkeypatch):
+    monkeypatch.setattr(Conditionals, "replace", lambda ours, key, conditional: ours)
     with pytest.raises(AssertionError):
-        check_dictionary([1, 2, 3], salt=1)
+        check_dictionary([1, 2, 3])
 
 
-def test_a_trie_that_labels_always_short_is_caught(monkeypatch):
+def test_a_layout_that_labels_always_short_is_caught(monkeypatch):
     def always_short(bits, length, room):
         return ((1 << length) - 1 << 1) << length | bits, 2 + 2 * length
 
-    monkeypatch.setattr(trie, "_head", trie._head.__wrapped__)
-    monkeypatch.setattr(trie, "_label", always_short)
+    monkeypatch.setattr(layout, "_label", always_short)
     with pytest.raises(AssertionError):
-        check_dictionary([1, 2, 3], salt=2)
+        check_dictionary([1, 2, 3])
 
 
-def test_a_trie_that_keeps_an_old_label_after_a_drop_is_caught(monkeypatch):
-    monkeypatch.setattr(trie.Leaf, "moved", lambda leaf, start: leaf)
+def test_a_map_that_forgets_to_drop_is_caught(monkeypatch):
+    monkeypatch.setattr(Conditionals, "drop", lambda ours, key: ours)
     with pytest.raises(AssertionError):
-        check_dictionary([1, 2, 3, 2], salt=3)
+        check_dictionary([1, 2, 3, 2])
 
 
 @given(st.integers(-128, 127), hashes, st.booleans(), st.booleans())

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from fairway.channel import machine, trie
+from fairway.channel import machine
 from fairway.channel.codec import OpenChallenge, Settle, decode
 from fairway.channel.conditionals import Conditional, Conditionals
 from fairway.channel.dispute import A, B, Dispute, Equivocation, answer, challenge, finish, open_challenge, start
@@ -305,16 +305,6 @@ def test_a_key_names_one_conditional_that_is_there():
         error = refusal(call)
         assert told(error) == (Rejected, "channel.key", {"key": error.facts["key"]})
         assert error.facts["key"] in {2, 3}
-    for call, key in (
-        (lambda: trie.insert(ORDERS._root, 3, ORDER), 3),
-        (lambda: trie.replace(ORDERS._root, 2, ORDER), 2),
-        (lambda: trie.replace(None, 2, ORDER), 2),
-        (lambda: trie.remove(ORDERS._root, 2), 2),
-        (lambda: trie.remove(None, 2), 2),
-    ):
-        with pytest.raises(KeyError) as caught:
-            call()
-        assert caught.value.args == (key,)
 
 
 def test_maps_are_equal_when_names_and_bounds_are():

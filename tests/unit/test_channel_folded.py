@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from benchmarks import flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairway.channel import conditionals, trie
+from fairway.channel import conditionals
 from fairway.channel.conditionals import FOLDED, Conditional, Conditionals
 from fairway.errors import IllegalTransition, Rejected
 from fairway.exchange.rules import Rules
@@ -40,14 +42,8 @@ def whole(keys):
 
 
 def nodes(map_):
-    """Every node that a map keeps."""
-    found, waiting = [], [map_._root]
-    while waiting:
-        node = waiting.pop()
-        found.append(node)
-        if isinstance(node, trie.Fork):
-            waiting += [node.left, node.right]
-    return found
+    """How many nodes a map keeps."""
+    return map_._root.kept
 
 
 def check_same(folded, kept):
@@ -90,10 +86,10 @@ def test_a_change_makes_again_what_is_near_it_and_keeps_its_own_path():
     keys = range(2**31, 2**31 + 1000)
     recipe = Numbers(keys)
     folded = whole(keys).folded(recipe)
-    assert len(nodes(folded)) < 1000 // FOLDED * 4
+    assert nodes(folded) < 1000 // FOLDED * 4
     changed = folded.replace(2**31 + 500, conditional(7))
     assert 0 < recipe.made <= FOLDED + 1
-    assert len(nodes(changed)) <= len(nodes(folded)) + 2 * FOLDED.bit_length()
+    assert nodes(changed) <= nodes(folded) + 2 * FOLDED.bit_length()
     assert recipe.made == (made := recipe.made)
     assert changed.get(2**31 + 500) == conditional(7)
     assert recipe.made == made, "what was changed is there"
@@ -101,7 +97,7 @@ def test_a_change_makes_again_what_is_near_it_and_keeps_its_own_path():
 
 def test_a_small_map_is_kept_whole():
     keys = range(FOLDED)
-    assert not any(isinstance(node, trie.Folded) for node in nodes(whole(keys).folded(Numbers(keys))))
+    assert nodes(whole(keys).folded(Numbers(keys))) == 2 * FOLDED - 1
 
 
 @pytest.mark.parametrize("recipe", [Numbers(range(99), add=1), Numbers(range(50)), Numbers(range(1, 99)), Numbers(())])
@@ -127,3 +123,26 @@ def test_the_promises_of_an_untouched_market_name_its_channel():
     one, other = (Untouched(rules, bytes([name]) * 16).promises() for name in (1, 2))
     assert len(one) == 3
     assert one != other
+
+
+def test_an_image_keeps_what_was_touched_and_is_read_when_somebody_asks():
+    keys = range(2**31, 2**31 + 200)
+    changed = whole(keys).folded(Numbers(keys)).replace(2**31 + 70, conditional(7)).add(9, conditional(9))
+    image = changed.__getstate__()
+    assert len(image.keys) < 2 * FOLDED
+    again = pickle.loads(pickle.dumps(changed))
+    assert again._image.keys == image.keys, "nobody asked yet"
+    check_same(again, changed)
+    assert nodes(again) <= nodes(changed)
+    with pytest.raises(AttributeError):
+        _ = again._image
+
+
+@pytest.mark.parametrize("wrong", [{"root_hash": bytes(32)}, {"conditionals": ()}, {"recipe": Numbers(range(3))}])
+def test_an_image_of_another_map_is_our_own_fault(wrong):
+    read = Conditionals.__new__(Conditionals)
+    read.__setstate__(
+        whole(range(50)).folded(Numbers(range(50))).replace(3, conditional(8)).__getstate__()._replace(**wrong)
+    )
+    with pytest.raises((IllegalTransition, ValueError)):
+        read.root_hash()
