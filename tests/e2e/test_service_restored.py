@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import fields
 
 from client_stage import MARK, MARKET
 from service_stage import found, prepared, priced
@@ -81,3 +82,16 @@ async def test_a_start_from_a_snapshot_follows_the_channels_that_a_replay_follow
             await house._chain.close()
         assert seen[0] == seen[1]
         assert len(seen[0][0]) == 2
+
+
+async def test_whoever_learns_from_entries_has_it_in_the_state_of_which_snapshots_are(tmp_path):
+    """A new helper that learns by itself would know nothing after a start from a snapshot: it belongs to `State`."""
+    house = House.open(Settings(found(tmp_path), chain=NOWHERE))
+    hands, state = house.sequencer._performer, house._state
+    held = {house.provers: state.wanted, house._onchain[1]: state.docket}
+    derived = {house._onchain[0]}  # the watch: `follow` tells it of every channel
+    learners = {id(held.get(helper, helper)) for helper in hands._helpers if helper not in derived}
+    parts = {id(getattr(state, field.name)) for field in fields(state)} - {id(state.engine)}
+    house.close(clean=False)
+    await house._chain.close()
+    assert learners == parts

@@ -245,7 +245,7 @@ def test_rates_are_growth_over_the_window():
         (InvalidMessage("some.shape", ""), -1102, 400),
         (Unavailable("service.unknown", ""), -1006, 503),
         (Unavailable("service.stopping", ""), -1008, 503),
-        (IllegalTransition("some.fault", ""), -2010, 400),
+        (IllegalTransition("some.fault", ""), -1000, 500),
         (Rejected("channel.unknown", ""), -1102, 404),
     ],
 )
