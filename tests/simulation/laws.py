@@ -49,6 +49,11 @@ def standing(account: Account, market: int, need: Callable[[Contract, Position, 
     return replace(held.position, margin=left)
 
 
+def _promised(account: Account) -> int:
+    """What a pot may cost, and what it may win."""
+    return account.pot.margin + account.pot.cap if account.pot is not None else 0
+
+
 def _moves_pot(pushed: effect.Push) -> bool:
     return any(isinstance(change, Margined) and change.market == CROSS for change in pushed.changes)
 
@@ -104,6 +109,7 @@ class Laws:
 
     def stand(self) -> None:
         """Remember what the next event is compared with."""
+        self.promised = {name: _promised(account) for name, account in self.engine.accounts.items()}
         self.before = dict(self.engine.venue.ledger.balances)
         self.exposed = frozenset(
             name for name, account in self.engine.accounts.items() if account.orders or account.positions
@@ -245,10 +251,9 @@ class Laws:
         """Of a pot nothing is promised beyond what its owner moved: what is won only shifts, what is lost is gone."""
         moved = {wanted.channel_id for wanted in effects if isinstance(wanted, effect.Push) and _moves_pot(wanted)}
         for name, account in self.engine.accounts.items():
-            promised = account.pot.margin + account.pot.cap if account.pot is not None else 0
             if name not in moved:
-                hold("I11", that=promised <= self.promised.get(name, 0), says=f"the pot of {name.hex()} grew by itself")
-            self.promised[name] = promised
+                was, now = self.promised.get(name, 0), _promised(account)
+                hold("I11", that=now <= was, says=f"the pot of {name.hex()} grew by itself")
 
     def closes_at_the_newest(self, effects: list[effect.AnyEffect]) -> None:
         """I7: what we sign to be paid out is what the newest halves say, and nothing is open."""

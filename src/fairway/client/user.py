@@ -152,7 +152,10 @@ class User:
         self.session.fund(await self.onchain.deposit(nano))
 
     async def withdraw(self) -> None:
-        """Close together and wait for the payout; nothing may be open."""
+        """Close together and wait for the payout; nothing may be open. An interrupted withdrawal is finished first.
+
+        Errors: `Rejected` (`withdraw.pending`: the service has not seen that one on chain yet; ask again).
+        """
         await self._close()
 
     async def withdraw_now(self, nano: int) -> None:
@@ -188,6 +191,7 @@ class User:
         return following
 
     async def _close(self, *, reopen_id: bytes | None = None, withdraw: int = 0) -> None:
+        await self._resume()
         signed = await self.session.close(reopen_id=reopen_id, withdraw=withdraw)
         await self.onchain.close(self.session.side.agreed(signed))
 

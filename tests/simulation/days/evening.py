@@ -58,7 +58,7 @@ def _look_at_records(day) -> None:
 
 async def _sends_home(day, person: Person, *, together: bool) -> None:
     if together and not person.side.account.positions:
-        await _within(120, f"{person.name} cannot withdraw", person.user.withdraw())
+        await _within(120, f"{person.name} cannot withdraw", person.withdraws())
         day.count["withdrawals"] += 1
     else:
         day.count["left alone"] += 1
@@ -83,13 +83,16 @@ async def _all_home(day) -> None:
 
 def _sums(day) -> None:
     """I7: the chain paid everyone what the books say he had, but for liens; a nano a position by rounding."""
-    house, liens = day.service.house, Counter[tuple[bytes, int]]()
+    house, liens, taken = day.service.house, Counter[tuple[bytes, int]](), Counter[bytes]()
     for entry in house.journal.entries():
         happened = event.decode(entry.payload)
         if isinstance(happened, event.RateSet):
             liens[happened.channel_id, happened.match_id] = happened.owed
+        elif isinstance(happened, event.PaidOut):
+            taken[happened.channel_id] += happened.value_a
+            day.count["withdrawals with the channel open"] += 1
         elif isinstance(happened, event.Closed):
-            had = house.engine.accounts[happened.channel_id].withdrawn
+            had = house.engine.accounts[happened.channel_id].withdrawn - taken[happened.channel_id]
             owed = sum(nano for (name, _), nano in liens.items() if name == happened.channel_id)
             words = f"{happened.value_a} came home, {happened.paid} was paid, of {had} less {owed}"
             is_forced = happened.channel_id in day.service.watched.forced

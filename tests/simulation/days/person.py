@@ -19,7 +19,8 @@ from fairway.client.user import User
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected, Unavailable
-from fairway.exchange.terms import Kind, Source
+from fairway.exchange.terms import CROSS, Kind, Source
+from fairway.units import TON
 from tests.simulation.days.disk import UNSYNCED, Picture, torn
 from tests.simulation.laws import Broken
 
@@ -39,6 +40,8 @@ ACTS = {
     "falls silent": 1,
     "moves margin": 2,
     "sets leverage": 1,
+    "fills the pot": 2,
+    "withdraws now": 2,
     "countersigns": 1,
 }
 
@@ -198,6 +201,16 @@ class Person:
             mark, buy = self.mark(session, market), held.position.s < 0
             await session.place(Wish(market, buy, held.position.lots, mark, reduce_only=True))
 
+    async def withdraws(self) -> None:
+        """Together with the service, as soon as it has seen all that was withdrawn before."""
+        while True:
+            try:
+                return await self.user.withdraw()
+            except Rejected as refusal:
+                if refusal.code != "withdraw.pending":
+                    raise
+                await asyncio.sleep(1)
+
     async def leaves(self) -> None:
         """Alone, from his record."""
         self.leaving = asyncio.current_task()
@@ -261,7 +274,7 @@ class Person:
         mark, buy = self.mark(session, market), self.random.random() < 0.5
         limit = mark + mark * self.random.randint(-3_000, 3_000) // 1_000_000
         lots = self.random.choice([1, 40, 200, 500, 1_000])
-        return replace(Wish(market, buy, lots, limit, leverage=self.random.choice([5, 10, 20, 20])), **more)
+        return replace(Wish(market, buy, lots, limit, leverage=self.random.choice([0, 5, 10, 20, 20])), **more)
 
     @staticmethod
     def mark(session, market: int) -> int:
@@ -349,6 +362,18 @@ class Person:
 
     async def sets_leverage(self, session) -> None:
         await session.set_leverage(self.held(session), self.random.choice([3, 10, 20]))
+
+    async def fills_the_pot(self, session) -> None:
+        await session.move_margin(CROSS, self.random.randint(-5, 15) * TON)
+
+    async def withdraws_now(self, _session) -> None:
+        """A little; where the chain does not answer he asks again later, and gets the one that was begun."""
+        try:
+            await self.user.withdraw_now(self.random.randint(1, 3) * TON)
+        except Unavailable as silence:
+            if silence.code == "session.ended":
+                raise
+            self.count["withdrawals interrupted"] += 1
 
     async def countersigns(self, session) -> None:
         await session.countersign()
