@@ -42,6 +42,7 @@ STATUSES = {
     "open_interest": Status.EXPIRED,  # the market's cap
     "position_cap": Status.EXPIRED,  # it woke when the book was too thin for what it would open
     "reductions_only": Status.EXPIRED,  # it woke in a market that only reduces
+    "unsigned": Status.EXPIRED,  # its owner has to sign what was filled before
     "self_trade": Status.EXPIRED_IN_MATCH,
 }
 """By the reason with which an order was dropped."""

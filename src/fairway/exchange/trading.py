@@ -9,15 +9,16 @@ from __future__ import annotations
 from fairway.channel.machine import newest_b
 from fairway.exchange.account import Account
 from fairway.exchange.change import Decremented, Filled
+from fairway.exchange.claimable import note_fill, would_fit
 from fairway.exchange.closing import close_position, post
 from fairway.exchange.dropping import drop, expire, reconcile, send_siblings_away
 from fairway.exchange.effect import Print
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.mandate import is_mandated, unsigned_weight
+from fairway.exchange.mandate import unsigned_weight
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import Kind, OrderTerms, Receipt
 from fairway.exchange.turn import Turn
-from fairway.exchange.venue import Debt, Unsigned, Venue, order_id_of, owner_of, split_order_id
+from fairway.exchange.venue import Debt, Venue, order_id_of, owner_of, split_order_id
 from fairway.market.match import prevented
 from fairway.market.order import Force, Order, Prevention, Resting
 
@@ -49,7 +50,7 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         FORCES[Kind(terms.kind)],
         PREVENTIONS[terms.prevention],
     )
-    if reason := _beyond_caps(venue, channel_id, order) or _refusal(venue, turn, terms, wish):
+    if reason := _beyond_caps(venue, channel_id, order) or _refusal(venue, turn, channel_id, terms, wish):
         drop(venue, turn, channel_id, key, reason)
         return
     left = _take(venue, turn, channel_id, key, wish)
@@ -90,13 +91,15 @@ def _beyond_caps(venue: Venue, channel_id: bytes, order: LiveOrder) -> str:
     return "open_interest" if 0 < bounds.interest < venue.open_lots[terms.market] + opening else ""
 
 
-def _refusal(venue: Venue, turn: Turn, terms: OrderTerms, wish: Order) -> str:
+def _refusal(venue: Venue, turn: Turn, channel_id: bytes, terms: OrderTerms, wish: Order) -> str:
     """Why the order does not come to the market at all, or nothing."""
     market = terms.market
     if not terms.reduce_only and venue.mode(market, turn.at_ms) is not Mode.OPEN:
         return "reductions_only"
     if not wish.lots:
         return "nothing_to_reduce"
+    if not would_fit(venue, channel_id, terms):
+        return "unsigned"
     if wish.force is Force.POST_ONLY:
         crosses = next_maker(venue, turn, market, buy=wish.buy, limit=wish.limit) is not None
         return "would_take" if crosses else ""
@@ -108,10 +111,12 @@ def _refusal(venue: Venue, turn: Turn, terms: OrderTerms, wish: Order) -> str:
 def _can_fill(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
     """Whether `_take` would fill all of `wish`.
 
-    Resting reduce-only orders give what they will still reduce, and of a group only the first that is met gives any.
+    Resting reduce-only orders give what they will still reduce, of a group only the first that is met gives any, and
+    nobody more than he could be shown to have given.
     """
     left, s = wish.lots, -1 if wish.buy else 1
     held: dict[bytes, int] = {}
+    shown: dict[bytes, int] = {}
     groups: set[tuple[bytes, int]] = set()
     for maker in venue.books[market].walk(buy=wish.buy, limit=wish.limit):
         if left <= 0:
@@ -125,23 +130,35 @@ def _can_fill(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
         terms, lots = account.orders[key].terms, maker.lots
         if venue.is_expired(maker.order_id, turn.at_ms) or (channel_id, terms.group) in groups:
             continue
+        more = shown.get(channel_id, 0)
+        if not would_fit(venue, channel_id, terms, more):
+            continue
         position = held.get(channel_id, account.signed_lots(market))
         if terms.reduce_only:
             most = max(0, -s * position)
             lots = min(lots, most) if not terms.strict or lots <= most else 0
         if terms.group and lots:
             groups.add((channel_id, terms.group))
+        if lots and key not in venue.unsigned_orders.get(channel_id, ()):
+            shown[channel_id] = more + unsigned_weight(terms)
         held[channel_id] = position + s * lots
         left -= lots
     return left <= 0
 
 
 def next_maker(venue: Venue, turn: Turn, market: int, *, buy: bool, limit: int) -> Resting | None:
-    """The order that a taker with this limit meets next; those whose time has passed leave before it."""
+    """The order that a taker with this limit meets next; those whose time has passed leave before it.
+
+    So do those whose fill could not be claimed any more, because their owner has left too much unsigned.
+    """
     while (maker := next(venue.books[market].walk(buy=buy, limit=limit), None)) is not None:
-        if not venue.is_expired(maker.order_id, turn.at_ms):
+        channel_id, key = split_order_id(maker.order_id)
+        if venue.is_expired(maker.order_id, turn.at_ms):
+            expire(venue, turn, maker.order_id)
+        elif not would_fit(venue, channel_id, venue.accounts[channel_id].orders[key].terms):
+            drop(venue, turn, channel_id, key, "unsigned")
+        else:
             return maker
-        expire(venue, turn, maker.order_id)
     return None
 
 
@@ -260,9 +277,7 @@ def _fill(
     )
     turn.note(channel_id, change, receipt)
     venue.counts.cross_fills += order.terms.is_cross
-    if is_mandated(key):
-        unsigned = Unsigned(receipt.b_seqno, unsigned_weight(order.terms))
-        venue.unsigned_orders.setdefault(channel_id, {})[key] = unsigned
+    note_fill(venue, channel_id, order.terms, receipt.b_seqno)
     if key not in account.orders:
         venue.carriers.pop((channel_id, key), None)
     turn.armed.extend((channel_id, child) for child in asleep)

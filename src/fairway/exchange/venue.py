@@ -74,7 +74,7 @@ def split_order_id(order_id: int) -> tuple[bytes, int]:
 
 
 class Unsigned(NamedTuple):
-    """An order of a sub-key: the half in which it was last placed or filled, and how much of a claim it takes."""
+    """An order: the half in which it was last filled, or placed by a sub-key, and how much of a claim it takes."""
 
     b_seqno: int
     weight: int
@@ -104,7 +104,7 @@ class Venue:
 
     Beside the accounts stands what follows from them and would be slow to search for: `holders` of each market, the
     sum `net` of their signed lots, `open_lots` held long, `expiries` of orders (a heap), `unsigned` debts by their
-    time, `unsigned_orders` of sub-keys that their owner's newest half does not hold or whose fills it does not, and the
+    time, `unsigned_orders` whose fills their owner's newest half does not hold, or of sub-keys not the order, and the
     users' sums that the identities need. `check` counts all of it again.
     """
 
