@@ -10,6 +10,7 @@ import pytest
 from audit_stage import write
 from client_stage import MARK, MARKET, NETWORK, ORACLES, WITHIN_S, stage
 from msgspec.structs import replace
+from onchain_stage import market, rich
 from test_audit_command import run
 
 from fairway.chain.local import LocalChain
@@ -326,3 +327,22 @@ async def _send(demo, nano, body):
     with closing(Router(demo / "chain" / "chain.sqlite")) as router:
         chain, keyring = LocalChain(router), Keyring.open(demo / "service")
         await Purse(chain, keyring.operator(), NETWORK).send(Transfer(founded.vault, nano + WORD_VALUE, body))
+
+
+async def test_a_lie_in_a_channel_that_the_service_does_not_know_is_journaled(tmp_path):
+    """Its journal lost the channel; the bond paid all the same, and what is posted after that is seen."""
+    async with market(tmp_path) as (chain, service):
+        seen, person = Seen(service, chain), await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await alice.deposit(100 * TON)
+            await seen.funded(alice, 100 * TON)
+            await seen.until(lambda: seen.engine.venue.bonded)
+            seen.watch._channels.clear()
+            before = seen.engine.venue.bonded
+            await _lie(chain, seen, alice)
+            assert seen.engine.venue.bonded == before - 4 * seen.engine.rules.fine
+            operator = Purse(chain, service.keyring.operator(), NETWORK)
+            await operator.send(Transfer(service.vault, TON + WORD_VALUE, post_bond(TON)))
+            await seen.until(lambda: seen.engine.venue.bonded == before - 4 * seen.engine.rules.fine + TON)
+        seen.task.cancel()
+        await asyncio.gather(seen.task, return_exceptions=True)

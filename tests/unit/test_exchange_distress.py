@@ -6,11 +6,13 @@ import pytest
 from tests.simulation.world import World
 
 from fairway.channel import codec
+from fairway.client.replica import Replica
 from fairway.client.wish import Wish
 from fairway.crypto import keys
-from fairway.errors import Rejected
+from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import effect, event
 from fairway.exchange.change import Forced
+from fairway.exchange.holdings import Holdings
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, Ledger, user
 from fairway.exchange.terms import Kind
 from fairway.risk.liquidation import bankruptcy_price
@@ -269,7 +271,24 @@ def test_a_touch_that_a_position_has_survived_is_spent_with_the_users_next_half(
     assert world.replayed().digest() == world.engine.digest()
 
 
-def test_planted_a_venue_that_forgets_touches_leaves_them_standing(world, monkeypatch):
+def test_a_venue_that_keeps_a_touch_back_is_found_out_by_the_user(world, monkeypatch):
     monkeypatch.setattr(type(world.engine.venue), "note_touches", lambda *_: None)
+    with pytest.raises(InvalidMessage, match=r"judge\.renewed"):
+        test_a_touch_that_a_position_has_survived_is_spent_with_the_users_next_half(world)
+
+
+def test_a_renewal_from_before_the_touch_is_none(world, monkeypatch):
+    monkeypatch.setattr(Holdings, "since_now", lambda self, market: self.since(market))
+    ada = names(world)[0]
+    tick = world.engine.accounts[ada].positions[MARKET].terms.liquidation_tick
+    world.price(MARKET, (tick + bound_of(world, ada)) // 2)
+    world.now_ms = world.engine.venue.rounds[MARKET].at_ms
+    with pytest.raises(InvalidMessage, match=r"judge\.renewed"):
+        sign(world, ada)
+
+
+def test_planted_a_user_who_does_not_insist_keeps_the_touch(world, monkeypatch):
+    monkeypatch.setattr(type(world.engine.venue), "note_touches", lambda *_: None)
+    monkeypatch.setattr(Replica, "_to_renew", lambda _: frozenset())
     with pytest.raises(AssertionError):
         test_a_touch_that_a_position_has_survived_is_spent_with_the_users_next_half(world)

@@ -61,3 +61,11 @@ def test_planted_a_fine_that_leaves_uncounted_breaks_an_identity(world: World, m
     monkeypatch.setattr(lifecycle, "_draw", lambda *told: real(*told[:2], world.engine.rules.fine, *told[3:]))
     with pytest.raises(IllegalTransition, match=r"venue\.lend_state"):
         world.engine.apply(slashed(world, channel_id, 1))
+
+
+def test_a_lie_in_a_channel_that_the_journal_has_lost_costs_the_bond_all_the_same():
+    world = World()
+    world.put(event.BondPosted(at_ms=world.now_ms, amount=10 * TON, transaction=bytes(32)))
+    world.put(slashed(world, event.NO_CHANNEL, 1))
+    assert world.engine.venue.bonded == 8 * TON
+    world.engine.venue.check()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from fairway.audit.lie import Lie
 from fairway.exchange.event import (
+    NO_CHANNEL,
     AnyEvent,
     BondPosted,
     Closed,
@@ -114,7 +115,8 @@ class VaultFacts:
 
     `wrapped` counts every deposit ever minted; `lent` what was lent, less what has left for shares and fees. `lenders`
     are the moves of whoever lends, the operator included, by digest. `judgements` are the transactions that set or lift
-    a lien, by digest: the channel's ID; `slashings` those that made the bond pay for a lie.
+    a lien, by digest: the channel's ID; `slashings` those that made the bond pay for a lie, with
+    `NO_CHANNEL` for one that the journal does not know.
     """
 
     locked: int
@@ -246,7 +248,8 @@ class ChainClaims:
         homes = {home.digest: home for home in vault.homes}
         owing: Counter[str] = Counter()
         for _, slashed, stake in self._slashed:
-            owing[channels[slashed.channel_id].payout] += slash_fine(stake)
+            if slashed.channel_id != NO_CHANNEL:
+                owing[channels[slashed.channel_id].payout] += slash_fine(stake)
         for seq, paid in self._homes():
             home = _home_of(seq, paid, homes)
             wallet, due = channels[paid.channel_id].payout, paid.paid
@@ -298,7 +301,7 @@ class ChainClaims:
             if digest in told:
                 continue
             if vault.transactions[digest] < newest:
-                seq, _ = self.opened[channel_id]
+                seq = self.opened[channel_id][0] if channel_id in self.opened else None
                 raise Lie(seq, "audit.unseen", "the bond has paid for a lie in this channel, and no entry tells of it")
             stake = slash_stake(bond, self.founded.fine)
             bond, fines = bond - stake, fines + slash_fine(stake)

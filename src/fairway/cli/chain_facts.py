@@ -14,6 +14,7 @@ from fairway.chain.interface import Message, Transaction
 from fairway.chain.router import Router
 from fairway.channel import codec
 from fairway.errors import FairwayError, Unavailable
+from fairway.exchange.event import NO_CHANNEL
 from fairway.exchange.site import channel_setup
 from fairway.service.lenders import LenderSight
 from fairway.service.sight import come_home, judged_channel, slashed_channel
@@ -108,7 +109,7 @@ class _Reading:
             paid_later=_sent((each for each in transactions if each.digest not in ends), payouts),
             homes=homes,
             judgements=self._about(transactions, judged_channel),
-            slashings=self._about(transactions, slashed_channel),
+            slashings=self._slashings(transactions),
             transactions={each.digest: each.lt for each in transactions},
             lenders=lenders,
             posts=[Posted(*each) for each in sight.posts],
@@ -121,6 +122,11 @@ class _Reading:
         names = {each.digest: named(each) for each in transactions}
         addresses = {digest: f"0:{name.hex()}" for digest, name in names.items() if name is not None}
         return {digest: self._channels[each] for digest, each in addresses.items() if each in self._channels}
+
+    def _slashings(self, transactions: Iterable[Transaction]) -> dict[bytes, bytes]:
+        """The same of lies that the bond has paid for; one in a channel that the journal does not know has no name."""
+        unknown = [each for each in transactions if slashed_channel(each) is not None]
+        return dict.fromkeys([each.digest for each in unknown], NO_CHANNEL) | self._about(unknown, slashed_channel)
 
     def _pool(self) -> PoolView:
         return read_pool(self._router.get(self._vault, "get_pool"))

@@ -47,8 +47,8 @@ RESTING = frozenset({Kind.LIMIT, Kind.POST_ONLY})
 class Judge:
     """One push under way: `apply` checks a change and moves `account` by it, or raises `InvalidMessage`.
 
-    `accepting` is the owner's half that this push is the first to cite; `receipts` collects what the service must have
-    signed for the fills.
+    `accepting` is the owner's half that this push is the first to cite; in the markets `touched` a round that was shown
+    has touched what stands there still. `receipts` collects what the service must have signed for the fills.
     """
 
     __slots__ = (
@@ -62,15 +62,23 @@ class Judge:
         "_key_a",
         "_moves",
         "_swept",
+        "_touched",
         "_welcome",
         "_whole",
         "receipts",
     )
 
     def __init__(
-        self, account: Account, accepting: Propose | None, b_seqno: int, welcome: Welcome, key_a: bytes
+        self,
+        account: Account,
+        accepting: Propose | None,
+        b_seqno: int,
+        welcome: Welcome,
+        key_a: bytes,
+        touched: frozenset[int] = frozenset(),
     ) -> None:
         self._account = account
+        self._touched = touched
         self._accepting = accepting
         self._b_seqno = b_seqno
         self._welcome = welcome
@@ -152,6 +160,9 @@ class Judge:
         standing = [self._account.since(market) for market in change.renewed]
         if not all(since is not None and since <= change.at_ms for since in standing):
             raise _lie("judge.renewed", "a position was renewed that is not held, or into its past", seqno=change.seqno)
+        for market in self._touched:
+            if market not in change.renewed or change.at_ms <= self._account.rounds[market].at_ms:
+                raise _lie("judge.renewed", "a touch that is past is kept against a position", market=market)
         self._fresh.update(terms.key for terms in change.orders)
 
     def _dropped(self, change: Dropped) -> None:

@@ -32,7 +32,7 @@ from fairway.exchange.permits import check_granted, promises
 from fairway.exchange.pricing import check_round, verify_round
 from fairway.exchange.reading import read_expected
 from fairway.exchange.rules import Rules
-from fairway.exchange.terms import MarginMove, OracleRound, OrderTerms, Receipt
+from fairway.exchange.terms import MarginMove, MarketTerms, OracleRound, OrderTerms, Receipt
 from fairway.exchange.withdrawal import agreed_pair, check_amount, commit_statement
 
 __all__ = ["Entry", "Leave", "Regained", "Replica", "Uncommitted"]
@@ -116,6 +116,7 @@ class Replica:
         "regained",
         "rounds",
         "rules",
+        "touched",
         "welcome",
     )
 
@@ -124,6 +125,8 @@ class Replica:
         self.opened = opened
         self.rules = Rules(welcome)
         self.rounds: dict[int, OracleRound] = {}
+        self.touched: dict[int, MarketTerms] = {}
+        """Positions whose liquidation price a round has touched that was shown, since the newest accepted half."""
         self.account = Account(opened.channel_id, self.rules, self.rounds)
         self.channel = Channel(int.from_bytes(opened.channel_id), opened.key_a, welcome.key_b, reserve=welcome.fine)
         self.pending: wire.Propose | None = self.propose(now_ms=0)
@@ -345,6 +348,9 @@ class Replica:
         verify_round(self.welcome.oracle_keys, self.welcome.oracle_threshold, signed, shown.signatures)
         check_round(newest, signed)
         self.rounds[shown.market] = signed
+        held = self.account.positions.get(shown.market)
+        if held is not None and held.terms is not None and held.terms.is_touched(signed.mark, signed.at_ms):
+            self.touched[shown.market] = held.terms
 
     def _push(self, pushed: wire.Pushed) -> None:
         """Judge a half of the service. Its signature comes first: what is not the service's own is not its lie."""
@@ -354,7 +360,7 @@ class Replica:
         keys.verify(self.channel.key_b, half.digest(), pushed.signature)
         self._check_regained(half)
         accepting = self._accept(pushed.cites)
-        judge = Judge(self.account, accepting, pushed.seqno, self.welcome, self.opened.key_a)
+        judge = Judge(self.account, accepting, pushed.seqno, self.welcome, self.opened.key_a, self._to_renew())
         for change in pushed.changes:
             judge.apply(change)
             if isinstance(change, Mandated):
@@ -366,6 +372,15 @@ class Replica:
         sums = (self.account.earned, self.account.promised(), self.account.expected())
         checked = machine.check_push(self.channel, half, pushed.signature, *sums, verify=_verified)
         machine.accept_push(self.channel, checked)
+        if accepting is not None:
+            self.touched.clear()
+
+    def _to_renew(self) -> frozenset[int]:
+        """The markets in which what was touched stands unchanged: the next accepted half must make it a thing past."""
+        held = self.account.positions
+        return frozenset(
+            market for market, terms in self.touched.items() if market in held and held[market].terms == terms
+        )
 
     def _check_regained(self, half: Half) -> None:
         held = self.regained.holding.b.half if self.regained else None

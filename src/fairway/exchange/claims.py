@@ -138,9 +138,5 @@ def _input(terms: MarketTerms, fills: list[Fill], half: Promised, paper: Paper) 
 def _touch(terms: MarketTerms, half: Promised, paper: Paper) -> Shown | None:
     if not half.by_a or not terms.lots or terms.market in paper.standing:
         return None
-    return next((each for each in paper.earlier if _is_touched(terms, each)), None)
-
-
-def _is_touched(terms: MarketTerms, shown: Shown) -> bool:
-    beyond = shown.mark <= terms.liquidation_tick if terms.long else shown.mark >= terms.liquidation_tick
-    return beyond and shown.market == terms.market and terms.since_ms <= shown.round_ms
+    here = (each for each in paper.earlier if each.market == terms.market)
+    return next((each for each in here if terms.is_touched(each.mark, each.round_ms)), None)

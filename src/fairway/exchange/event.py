@@ -14,6 +14,7 @@ from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.terms import MarginMove, OrderTerms
 
 __all__ = [
+    "NO_CHANNEL",
     "Assessed",
     "BondPosted",
     "CloseProposed",
@@ -43,6 +44,10 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+
+NO_CHANNEL = b""
+"""Names a channel that the journal does not know."""
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -287,7 +292,10 @@ class Switched(Event, frozen=True, tag="switched"):
 
 
 class Slashed(Event, frozen=True, tag="slashed"):
-    """The vault took a stake of the bond: in this channel the service was proven to have signed two things for one."""
+    """The vault took a stake of the bond: in this channel the service was proven to have signed two things for one.
+
+    `NO_CHANNEL` where the journal knows none of that name: it was opened before something of the journal was lost.
+    """
 
     channel_id: bytes
     transaction: bytes

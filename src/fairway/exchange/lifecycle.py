@@ -11,7 +11,18 @@ from fairway.errors import Rejected
 from fairway.exchange.account import Account
 from fairway.exchange.distress import drop_orders, force_out
 from fairway.exchange.effect import Challenge, SignClose, SignHalf
-from fairway.exchange.event import BondPosted, Closed, CloseProposed, Disputed, Funded, Opened, Outrun, RateSet, Slashed
+from fairway.exchange.event import (
+    NO_CHANNEL,
+    BondPosted,
+    Closed,
+    CloseProposed,
+    Disputed,
+    Funded,
+    Opened,
+    Outrun,
+    RateSet,
+    Slashed,
+)
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, WORLD, user
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Venue
@@ -228,7 +239,8 @@ def slash(venue: Venue, turn: Turn, event: Slashed) -> None:
     Of a bond that has made good a loss before, what is left moves; the fine is paid all the same.
     """
     del turn
-    venue.channel(event.channel_id)
+    if event.channel_id != NO_CHANNEL:
+        venue.channel(event.channel_id)
     stake = slash_stake(venue.bonded, venue.founded.fine)
     if event.transaction in venue.slashed or not stake:
         raise Rejected("bond.slashed", "this lie was paid for, or there was no bond to pay", stake=stake)

@@ -180,6 +180,11 @@ class MarketTerms(Terms, frozen=True):
         bits.uint(32, self.liquidation_tick).uint(64, self.since_ms)
         return bits.uint(32, self.mark).sint(128, self.funding).cell()
 
+    def is_touched(self, mark: int, at_ms: int) -> bool:
+        """Whether a round with this mark, at this time, costs the position its margin."""
+        beyond = mark <= self.liquidation_tick if self.long else mark >= self.liquidation_tick
+        return beyond and self.lots > 0 and self.since_ms <= at_ms
+
 
 class CrossPosition(msgspec.Struct, frozen=True, array_like=True):
     """What is held of one market in the pot: as in `MarketTerms`, never nothing.

@@ -15,6 +15,7 @@ from fairway.errors import Rejected, Unavailable
 from fairway.exchange.effect import AnyEffect
 from fairway.exchange.engine import Engine
 from fairway.exchange.event import (
+    NO_CHANNEL,
     AnyEvent,
     BondPosted,
     Closed,
@@ -160,9 +161,10 @@ class Watch:
         home = come_home(transaction)
         if home is not None and home.address in self._channels:
             await self._look_at_home(home, transaction.digest)
-        lied = self._channel_of(slashed_channel(transaction))
+        lied = slashed_channel(transaction)
         if lied is not None:
-            await self._report(Slashed(at_ms=0, channel_id=lied, transaction=transaction.digest))
+            known = self._channel_of(lied) or NO_CHANNEL
+            await self._report(Slashed(at_ms=0, channel_id=known, transaction=transaction.digest))
         move = self._lenders.see(transaction)
         if move is not None and move.wallet != self._treasury():
             await self._report(_told(move))
