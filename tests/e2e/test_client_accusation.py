@@ -19,11 +19,20 @@ from fairway.client.accusation import accusations
 from fairway.client.lookout import losses_of
 from fairway.client.store import Evidence, Store
 from fairway.client.wish import Wish
+from fairway.crypto.keys import Signer
 from fairway.crypto.sealed import Cost
 from fairway.exchange import wire
 from fairway.exchange.change import Filled
 from fairway.exchange.ledger import BOND, INSURANCE
-from fairway.ton.vault_messages import EVIDENCE_VALUE, TWO_HALVES, SignedCell, punish_two_halves, read_books
+from fairway.ton.cells import Builder, to_cell
+from fairway.ton.vault_messages import (
+    EVIDENCE_VALUE,
+    PUNISH_FILL,
+    TWO_HALVES,
+    SignedCell,
+    punish_two_halves,
+    read_books,
+)
 from fairway.ton.wallet import Transfer
 from fairway.units import TON
 
@@ -120,6 +129,36 @@ async def test_a_fill_after_a_cancel_costs_the_bond(tmp_path):
             assert await look_until(lambda: slashed(chain, service, alice)) == {side.replica.newest_b + 1}
             (kept,) = alice._store.evidence(side.channel_id)
             assert kept.code == "judge.unknown_order"
+
+
+async def punish(chain, service, user, key, b_seqno, signer):
+    """The operator shows the vault, and nobody else, that the order `key` was filled in the half `b_seqno`."""
+    with closing(Store(user._store.path)) as store:
+        change = Filled(key, 77, 20, LIMIT, False, bytes(32), b"", service.now_ms)
+        receipt = accusation._Record(store, user.session.side.channel_id)._receipt(change, b_seqno)
+    shown = SignedCell(signer.sign(receipt.digest()), to_cell(receipt.cell()))
+    nothing = Builder().end_cell()
+    evidence = Builder().store_uint(0, 256).store_ref(nothing).store_ref(nothing).store_ref(shown.to_cell())
+    body = Builder().store_uint(PUNISH_FILL, 32).store_uint(0, 64).store_bytes(user.onchain.name)
+    operator_purse = Purse(chain, service.keyring.operator(), NETWORK)
+    await operator_purse.send(
+        Transfer(service.vault, TON // 5, body.store_ref(evidence.store_ref(nothing).end_cell()).end_cell())
+    )
+
+
+async def test_a_late_receipt_that_only_the_vault_is_shown_costs_the_bond(tmp_path):
+    async with market(tmp_path) as (chain, service):
+        person = await rich(chain, service, "alice")
+        async with person.at_work() as alice:
+            await started(chain, service, alice)
+            key = await alice.session.place(BUY)
+            await alice.session.cancel(key)
+            newest, signer = alice.session.side.replica.newest_b, operator(service, alice)
+            await punish(chain, service, alice, key, newest - 1, signer)  # from before the cancel: no lie
+            await punish(chain, service, alice, key, newest + 1, Signer.of(bytes(32)))  # not the service's
+            await punish(chain, service, alice, key, newest + 1, signer)
+            assert await look_until(lambda: slashed(chain, service, alice)) == {newest + 1}
+            assert not alice._store.evidence(alice.session.side.channel_id)
 
 
 async def test_what_anybody_could_have_made_up_accuses_nobody(tmp_path):

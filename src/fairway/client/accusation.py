@@ -20,13 +20,14 @@ from fairway.errors import InvalidMessage
 from fairway.exchange import wire
 from fairway.exchange.change import Filled
 from fairway.exchange.live_order import LiveOrder
+from fairway.exchange.reading import read_receipt
 from fairway.exchange.site import channel_setup
 from fairway.exchange.terms import Receipt
 from fairway.risk.contract import fee, fill_cost
 from fairway.ton.cells import Cell, to_cell
 from fairway.ton.vault_messages import Acknowledgement, SignedCell, slash_late_receipt, slash_two_halves
 
-__all__ = ["Accusation", "accusations"]
+__all__ = ["Accusation", "accusations", "late_receipt_of"]
 
 Said = wire.Pushed | wire.Granted
 
@@ -54,6 +55,18 @@ def accusations(store: Store, channel_id: bytes) -> list[Accusation]:
     record = _Record(store, channel_id)
     proven = [proof for each in said for proof in (*record.two_halves(each), *record.late_receipts(each))]
     return list({proof.seqno: proof for proof in proven}.values())
+
+
+def late_receipt_of(store: Store, channel_id: bytes, shown: SignedCell) -> Accusation | None:
+    """What a receipt proves beside the record of a channel, wherever it was shown; None where it proves nothing.
+
+    Errors: those of a record.
+    """
+    welcome = next(store.record(channel_id))
+    assert isinstance(welcome, wire.Welcome)
+    if not _is_signed(welcome.key_b, shown.cell.hash, shown.signature):
+        return None
+    return next(_Record(store, channel_id).late(shown), None)
 
 
 class _Record:
@@ -120,6 +133,19 @@ class _Record:
         shown = SignedCell(signature, to_cell(receipt.cell()))
         yield Accusation(receipt.b_seqno, slash_late_receipt(self._name, placed, dropped, shown))
 
+    def late(self, shown: SignedCell) -> Iterator[Accusation]:
+        """The same of a receipt that was shown to somebody else."""
+        named = read_receipt(shown.cell)
+        if named is None:
+            return
+        order, b_seqno = named
+        for key in [key for key, each in self._orders.items() if each.digest == order]:
+            holding = [place for place, each in enumerate(self._acknowledged) if key in each.conditionals]
+            gone = holding[-1] + 1 if holding else len(self._acknowledged)
+            if gone < len(self._acknowledged) and self._acknowledged[gone].b.half.seqno < b_seqno:
+                placed, dropped = (self._shown(place, key) for place in (gone - 1, gone))
+                yield Accusation(b_seqno, slash_late_receipt(self._name, placed, dropped, shown))
+
     def _receipt(self, change: Filled, b_seqno: int) -> Receipt:
         """What the service must have signed for the fill, had the order been live as it last was."""
         order = self._orders[change.key]
@@ -145,11 +171,15 @@ class _Record:
         return Acknowledgement(_cell(acknowledged.b), acknowledged.conditionals.root_cell(), key)
 
     def _is_signed(self, digest: bytes, signature: bytes) -> bool:
-        try:
-            keys.verify(self._key_b, digest, signature)
-        except InvalidMessage:
-            return False
-        return True
+        return _is_signed(self._key_b, digest, signature)
+
+
+def _is_signed(key: bytes, digest: bytes, signature: bytes) -> bool:
+    try:
+        keys.verify(key, digest, signature)
+    except InvalidMessage:
+        return False
+    return True
 
 
 def _seqno(said: Said) -> int:

@@ -16,11 +16,12 @@ from typing import Self
 
 from fairway.chain.interface import Chain
 from fairway.chain.purse import Purse
-from fairway.client.accusation import accusations
+from fairway.client.accusation import accusations, late_receipt_of
 from fairway.client.courier import Courier
 from fairway.client.keystore import Keystore
 from fairway.client.lookout import Lookout
 from fairway.client.onchain import OnChain
+from fairway.client.punished import shown_receipts
 from fairway.client.regain import regain
 from fairway.client.sentry import Post, Sentry
 from fairway.client.session import Notice, Session, Venue, now_ms
@@ -114,6 +115,14 @@ class User:
             for proven in accusations(self._store, self.session.side.channel_id):
                 await self.onchain.accuse(proven)
 
+    async def _read_punishments(self) -> None:
+        """What the service shows the vault of him alone is held against his record: the bond pays for a lie in it."""
+        async for shown in shown_receipts(self._chain, self.onchain.vault, self.onchain.name):
+            with suppress(FairwayError):
+                proven = late_receipt_of(self._store, self.session.side.channel_id, shown)
+                if proven is not None:
+                    await self.onchain.accuse(proven)
+
     async def _stand_guard(self) -> None:
         """From the grant on, answer the service's closes and losses that are shown, even where the line is over."""
         with suppress(FairwayError):
@@ -134,7 +143,7 @@ class User:
         lookout = Lookout(self._chain, self.purse, self.onchain.vault)
         lookout.stand_for(self.onchain.name, side.pledge)
         aids = [asyncio.create_task(courier.run(side)) for courier in self.couriers]
-        aids.append(asyncio.create_task(lookout.run()))
+        aids += [asyncio.create_task(each) for each in (lookout.run(), self._read_punishments())]
         try:
             await Sentry(self._chain, self.purse, post).run()
         finally:

@@ -11,7 +11,7 @@ from fairway.channel.machine import CHAIN_KEY, MARKET_KEYS
 from fairway.exchange.mandate import Mandate, MandateTerms, Used
 from fairway.exchange.terms import CROSS, CrossPosition, CrossTerms, MarketTerms, OrderTerms
 from fairway.exchange.valuation import Totals
-from fairway.ton.cells import Slice, to_cell
+from fairway.ton.cells import Cell, Slice, to_cell
 
 __all__ = [
     "CROSS_KEY",
@@ -24,6 +24,7 @@ __all__ = [
     "read_markets",
     "read_order",
     "read_orders",
+    "read_receipt",
 ]
 
 CROSS_KEY = MARKET_KEYS + CROSS
@@ -31,6 +32,7 @@ CROSS_KEY = MARKET_KEYS + CROSS
 
 ORDER_REST = 0x4F524453
 MANDATE_REST = 0x4D4E4453
+RECEIPT, RECEIPT_BITS = 0x52435054, 32 + 128 + 256 + 64 + 48 + 80 + 80 + 128 + 64 + 64 + 32
 
 
 class Standing(NamedTuple):
@@ -206,3 +208,14 @@ def _text(fields: Slice) -> str:
         return ""
     text = fields.load_ref().begin_parse()
     return bytes(text.load_bytes(text.remaining_bits // 8)).decode()
+
+
+def read_receipt(cell: Cell) -> tuple[bytes, int] | None:
+    """The order that a receipt fills, by its digest, and the half of the service that it names; None for another."""
+    fields = cell.begin_parse()
+    if fields.remaining_bits != RECEIPT_BITS or fields.load_uint(32) != RECEIPT:
+        return None
+    fields.load_bytes(16)
+    order: bytes = fields.load_bytes(32)
+    fields.skip_bits(64 + 48 + 80 + 80 + 128)
+    return order, fields.load_uint(64)

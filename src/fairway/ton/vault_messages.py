@@ -37,6 +37,7 @@ from fairway.ton.vault_views import (
 __all__ = [
     "EVIDENCE_VALUE",
     "OPEN_VALUE",
+    "PUNISH_FILL",
     "REOPEN_VALUE",
     "SHOW_LOSS",
     "SLASH",
@@ -93,7 +94,7 @@ __all__ = [
 _OPEN, WRAP, _REOPEN = 0x4F50454E, 0x57524150, 0x52454F50
 _POST_BOND, _LEND, _REPAY, _RETURN_BOND, _PAY_CLAIMS = 0x424F4E44, 0x4C454E44, 0x52455059, 0x52455442, 0x50415943
 _WITHDRAW, _POST_VALUE, _POOL_VALUE = 0x57544844, 0x504F5354, 0x504F4F4C
-_PUNISH_FILL, _PUNISH_LIQUIDATION, _PUNISH_TWO_HALVES, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x504E5448, 0x4142534F
+PUNISH_FILL, _PUNISH_LIQUIDATION, _PUNISH_TWO_HALVES, _ABSOLVE = 0x504E464C, 0x504E4C51, 0x504E5448, 0x4142534F
 _ANSWER_LOSS, _TAKE_LOSS = 0x414E5357, 0x54414B45
 SHOW_LOSS, SLASH = 0x4C4F5353, 0x534C5348
 """The words by which others learn that a loss is announced, and that the bond has paid for a lie."""
@@ -174,7 +175,7 @@ def pay_claims(query_id: int = 0) -> Cell:
 
 def punish_fill(channel: bytes, evidence: FillEvidence, query_id: int = 0) -> Cell:
     """Enters a lien for a fill that the taker will not sign. Anyone may send it."""
-    return _word(_PUNISH_FILL, query_id).store_bytes(channel).store_ref(evidence.to_cell()).end_cell()
+    return _word(PUNISH_FILL, query_id).store_bytes(channel).store_ref(evidence.to_cell()).end_cell()
 
 
 def punish_liquidation(channel: bytes, position: Promise, touched: SignedRound, query_id: int = 0) -> Cell:
