@@ -156,7 +156,7 @@ def test_planted_a_book_looked_at_after_the_event_counts_what_was_only_shown(thi
     real = Depths.take
 
     def after(self, sample):
-        real(self, self.look(thin.venue.books, thin.venue.rounds, sample.at_ms))
+        real(self, Sample(sample.at_ms, self._count(thin.venue.books, thin.venue.rounds)))
 
     monkeypatch.setattr(Depths, "take", after)
     # Whoever knows the moment shows his lots just then.
@@ -258,13 +258,18 @@ def test_open_interest_follows_the_thinner_side():
     assert thin.venue.open_lots[MARKET] == 40
 
 
-def test_a_refused_event_leaves_the_averages_as_they_were(thin):
+def test_a_refused_event_leaves_the_averages_as_they_were(thin, monkeypatch):
     thin.make()
     thin.world.now_ms += 2 * EVERY_MS + 1
     before = thin.world.engine.digest()
-    with pytest.raises(Rejected):
-        refused(thin)
+    counted = []
+    real = depths_module.rested
+    monkeypatch.setattr(depths_module, "rested", lambda *asked: counted.append(asked) or real(*asked))
+    for _ in range(5):
+        with pytest.raises(Rejected):
+            refused(thin)
     assert thin.world.engine.digest() == before
+    assert len(counted) == 1, "the books are counted once, however many events are refused"
     thin.world.price(MARKET, MARK)
     assert thin.venue.depths.of_others(MARKET).bids > 0
 

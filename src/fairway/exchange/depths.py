@@ -37,7 +37,18 @@ class Sample(NamedTuple):
 class Depths:
     """The averages of every market whose caps follow its depth, by owner; `due_ms` is when to look again."""
 
-    __slots__ = ("_averages", "_bounds", "_last_ms", "_listings", "_rules", "_secret", "_taken", "_totals", "due_ms")
+    __slots__ = (
+        "_averages",
+        "_bounds",
+        "_last_ms",
+        "_listings",
+        "_rules",
+        "_secret",
+        "_seen",
+        "_taken",
+        "_totals",
+        "due_ms",
+    )
 
     def __init__(self, listings: Mapping[int, Listing], secret: bytes, at_ms: int) -> None:
         self._listings = listings
@@ -48,6 +59,7 @@ class Depths:
         self._totals = dict.fromkeys(self._rules, NOTHING)
         self._secret = secret
         self._taken = 0
+        self._seen: Sample | None = None
         self._last_ms = at_ms
         self.due_ms = self._next_ms(at_ms) if self._rules else NEVER_MS
 
@@ -56,17 +68,27 @@ class Depths:
         return at_ms + 1 + int.from_bytes(drawn[:8]) % (2 * EVERY_MS)
 
     def look(self, books: Mapping[int, Book], rounds: Mapping[int, OracleRound], at_ms: int) -> Sample:
-        """What rests now, within the band of each market's mark; changes nothing. Markets without a round rest."""
+        """What rests now, within the band of each market's mark. Markets without a round rest.
+
+        Until it is taken it is the same: only refused events came between, and they changed nothing. So who has many
+        events refused does not have the books counted for each.
+        """
+        if self._seen is None:
+            self._seen = Sample(at_ms, self._count(books, rounds))
+        return self._seen._replace(at_ms=at_ms)
+
+    def _count(self, books: Mapping[int, Book], rounds: Mapping[int, OracleRound]) -> dict[int, dict[int, Rested]]:
         found = {}
         for market, rule in self._rules.items():
             if market in rounds:
                 mark = rounds[market].mark
                 away = mark * rule.band // MILLION
                 found[market] = rested(books[market], max(1, mark - away), mark + away)
-        return Sample(at_ms, found)
+        return found
 
     def take(self, sample: Sample) -> None:
         """Let the averages move toward `sample`, by the time since the last one; draw the moment of the next."""
+        self._seen = None
         elapsed_ms, self._last_ms = sample.at_ms - self._last_ms, sample.at_ms
         for market, owners in sample.markets.items():
             window_ms, averages = self._rules[market].window_ms, self._averages[market]
