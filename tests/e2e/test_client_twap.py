@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from random import Random
 
 import msgspec
 import pytest
@@ -234,6 +235,44 @@ async def test_a_program_that_dies_in_a_slice_goes_on_without_repeating_or_forge
         account = market.stage.house.engine.accounts[market.stage.owner.channel_id]
         assert account.signed_lots(MARKET) == 50
         assert (report.refused == {}) == (late_ms == 0)
+
+
+def troubled(bot: Bot, random: Random):
+    """Now and then the program dies before or after an order is placed, or the answer is lost, before or after it."""
+    real = bot.place
+
+    async def place(asked):
+        trouble = random.choice((None, None, None, Crash, Unavailable("bot.service", "lost")))
+        if trouble is not None and random.random() < 0.5:
+            raise trouble
+        answer = await real(asked)
+        if trouble is not None:
+            raise trouble
+        return answer
+
+    bot.place = place
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_however_often_the_program_dies_and_answers_are_lost_the_whole_is_bought_once(market, seed):
+    bot, random = await market.stage.grant(), Random(seed)
+    TwapFile.begin(market.path, PLAN).close()
+    for _ in range(100):
+        async with market.stage.bot(bot.mandate.key) as again:
+            troubled(again, random)
+            file = TwapFile.open(market.path)
+            try:
+                report = await market.run(again, file)
+                break
+            except Crash:
+                market.clock.ms += random.choice((0, 1_000, MINUTE_MS))
+            finally:
+                file.close()
+    held = market.stage.house.engine.accounts[market.stage.owner.channel_id].signed_lots(MARKET)
+    assert report.ended == "done"
+    assert report.filled == held <= PLAN.lots
+    names = [each["clientOrderId"] for each in await market.orders(bot)]
+    assert len(names) == len(set(names)) == report.placed
 
 
 async def test_planted_a_file_that_does_not_say_what_was_sent_buys_a_slice_twice(market, monkeypatch):
