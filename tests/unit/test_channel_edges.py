@@ -1,5 +1,7 @@
 """The channel at its edges: every refusal with its code and its facts, and what is just allowed beside it."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -461,6 +463,7 @@ def test_challenges_that_may_not_come_are_refused_by_name():
     assert told(refusal(challenge, once, B, same)) == (Rejected, "dispute.challenged", {})
     assert told(refusal(open_challenge, once, same)) == (Rejected, "dispute.challenged", {})
     assert told(refusal(open_challenge, opened, same)) == (Rejected, "dispute.uncosigned", {})
+    assert not challenge(dataclasses.replace(once, adopted=True), B, paired(6, 0, (4, 0), 4, 0, (5, 0))).adopted
     assert not challenge(opened, A, paired(6, 0, (4, 0), 4, 0, (5, 0))).challenged
 
 
