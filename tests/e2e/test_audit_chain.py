@@ -118,6 +118,8 @@ async def live(folder):
             await carol.session.place(Wish(MARKET, False, 50, MARK * 98 // 100))
             await bob.session.place(Wish(MARKET, True, 50, MARK * 98 // 100))
             await _lie(chain, seen, bob)
+            await alice.withdraw_now(10 * TON)
+            await seen.until(lambda: not seen.engine.venue.withdrawals.leaving)
             await lena.withdraw(200 * TON)
             await seen.until(lambda: seen.engine.venue.counts.redemptions == 1)
             await _end_all(chain, seen, alice, bob, carol)
@@ -143,7 +145,7 @@ async def _end_all(chain, seen, alice, bob, carol):
     old = alice.session.side.channel_id
     async with await alice.withdraw_partially(30 * TON) as again:
         await seen.closed(old)
-        await seen.funded(again, 70 * TON)
+        await seen.funded(again, 60 * TON)
     await bob.session.countersign()
     await bob.withdraw()
     await seen.closed(bob.session.side.channel_id)
@@ -194,7 +196,7 @@ def audited(folder, journal):
 def test_the_chain_shows_what_the_journal_tells(honest):
     verdict = run(honest)
     assert verdict["verdict"] == "accepted", verdict
-    assert verdict["chain"]["payouts"] == 3
+    assert verdict["chain"]["payouts"] == 4
     assert verdict["chain"]["transactions"] >= 8
     assert verdict["chain"]["unseen_ends"] == verdict["chain"]["unseen_nano"] == 0
     assert verdict["records"]["channels"] == 4
@@ -213,7 +215,7 @@ def flipped(value):
     return bytes([value[0] ^ 1]) + value[1:]
 
 
-@pytest.mark.parametrize("kind", [event.Funded, event.Closed, event.Disputed, event.Slashed])
+@pytest.mark.parametrize("kind", [event.Funded, event.Closed, event.PaidOut, event.Disputed, event.Slashed])
 def test_a_transaction_that_is_not_on_chain_is_named(honest, alone, kind):
     journal, seq = with_lie(honest, kind, transaction=flipped)
     verdict = audited(alone, journal)
@@ -268,6 +270,22 @@ def test_a_forged_end_is_named(honest, alone):
     journal, seq = with_lie(honest, event.Closed, **less)
     verdict = audited(alone, journal)
     assert (verdict["code"], verdict["seq"]) == ("audit.payout", seq)
+
+
+def test_a_withdrawal_that_was_paid_otherwise_is_named(honest, alone):
+    journal, seq = with_lie(honest, event.PaidOut, paid=lambda nano: nano - TON)
+    verdict = audited(alone, journal)
+    assert (verdict["code"], verdict["seq"]) == ("audit.payout", seq)
+
+
+def test_a_withdrawal_that_no_entry_tells_of_is_named(honest, alone):
+    journal = [payload for payload in payloads(honest) if not isinstance(event.decode(payload), event.PaidOut)]
+    assert audited(alone, journal)["code"] in {"audit.unseen", "withdraw.pending"}
+
+
+def test_a_withdrawal_that_nobody_signed_is_named(honest, alone):
+    journal = [payload for payload in payloads(honest) if not isinstance(event.decode(payload), event.CommitProposed)]
+    assert audited(alone, journal)["verdict"] != "accepted"
 
 
 def test_a_forged_dispute_is_named(honest, alone):

@@ -11,7 +11,7 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from fairway.chain.local import LocalChain
 from fairway.chain.purse import Purse
@@ -32,6 +32,7 @@ from fairway.exchange.engine import Engine
 from fairway.exchange.listing import default_listings
 from fairway.exchange.site import consent_digest
 from fairway.exchange.terms import OracleRound
+from fairway.exchange.withdrawal import commit_statement
 from fairway.service.deploy import Charter, deploy
 from fairway.service.keys import Keyring
 from fairway.service.letters import signed
@@ -115,6 +116,22 @@ class Venue:
             digest = consent_digest(self.engine.rules, side.setup, side.replica.opened.payout)
             reply = replace(reply, consent=self.keyring.consent().sign(digest))
         side.receive(reply)
+
+    async def take_out(self, trader: Trader, nano: int, *, is_handed_in: bool) -> None:
+        """A withdrawal that both sign; where it is not handed in, both leave it at that."""
+        self.propose(trader)
+        commit = trader.side.commit(nano)
+        self.put(event.CommitProposed(at_ms=self.now_ms, **asdict(commit)))
+        signature = self.signer(trader.side).sign(commit_statement(commit, commit.channel_id).digest())
+        trader.side.receive(wire.CommitSigned(commit.channel_id, commit.withdraw_a, signature))
+        if is_handed_in:
+            agreed = trader.side.both_commit()
+            assert agreed is not None
+            await trader.onchain.commit(agreed)
+            told = event.PaidOut(
+                at_ms=self.now_ms, channel_id=commit.channel_id, value_a=nano, paid=nano, transaction=bytes(32)
+            )
+            self.put(told)
 
     def signer(self, side: Side) -> keys.Signer:
         return self.keyring.channel(NETWORK, self.vault, side.replica.opened.key_a)

@@ -17,14 +17,17 @@ from fairway.client import leaving as leaving_module
 from fairway.client.leaving import Leaving
 from fairway.client.side import Side
 from fairway.client.store import Store
+from fairway.exchange.withdrawal import withdrawable
 from fairway.service.sight import come_home
 from fairway.ton.channel_view import read_channel
-from fairway.units import FUNDING_SCALE
+from fairway.units import FUNDING_SCALE, TON
 from tests.simulation.days.hurry import hurried
 from tests.simulation.leaving_world import DEPOSIT, MARKS, Venue, round_of, spoil
 
 SEEDS = 100 if os.environ.get("FAIRWAY_SIM") else 5
 ENDINGS = ("gone", "stale", "both")
+OUT = 5 * TON
+"""What every second run withdraws; in half of these the chain never hears of it, and it comes home at the end."""
 
 
 class Exit:
@@ -65,6 +68,9 @@ async def left(folder: Path, seed: int) -> Exit:
     await venue.found()
     alice, bob, _carol = [await venue.join(name) for name in ("alice", "bob", "carol")]
     venue.wander(20)
+    handed_in = seed % 4 == 1
+    if seed % 2:
+        await venue.take_out(alice, min(OUT, withdrawable(alice.side.account)), is_handed_in=handed_in)
     old = venue.pair(alice)
     venue.wander(20)
     venue.fill_unsigned(alice, bob)
@@ -110,7 +116,9 @@ async def run(venue, alice, store, ending, old) -> Exit:
         starting.cancel()
     await asyncio.sleep(300)
     ended.kept = await alice.onchain._purse.balance()
-    ended.expected = expectations(side, ending, old, newest_pair, mine, newest, ended.won, venue.engine.rules.fine)
+    rules, left = venue.engine.rules, venue.engine.venue.withdrawals.leaving
+    withdrawn = 0 if alice.side.channel_id in left else side.account.withdrawn
+    ended.expected = expectations(side, ending, old, newest_pair, mine, newest, ended.won, rules.fine, withdrawn)
     store.close()
     return ended
 
@@ -119,7 +127,7 @@ async def paid(venue, trader):
     """What came home for him."""
     for transaction in await venue.chain.transactions(venue.vault, 0, 1_000):
         home = come_home(transaction)
-        if home is not None and home.address == trader.onchain.address:
+        if home is not None and home.ends and home.address == trader.onchain.address:
             return home.value
     return None
 
@@ -138,9 +146,9 @@ def won(terms, mark):
     return min(max(0, (worth - paid * under) // (FUNDING_SCALE * under)), terms.ratio * terms.margin)
 
 
-def expectations(side, ending, old, newest_pair, mine, newest, claimed, fine):
+def expectations(side, ending, old, newest_pair, mine, newest, claimed, fine, withdrawn):
     """What the model of a dispute pays, whoever comes first."""
-    deposits = (DEPOSIT, 10 * DEPOSIT)
+    deposits = (DEPOSIT - withdrawn, 10 * DEPOSIT)
 
     def pay(dispute):
         return finish(dispute, deposits, (0, claimed), fine)[A]
