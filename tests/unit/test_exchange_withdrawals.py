@@ -16,6 +16,7 @@ from fairway.exchange.ledger import INSURANCE, LEAVING, OPERATOR, WORLD, user
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import CROSS
 from fairway.exchange.withdrawal import agreed_pair, commit_statement, needed, withdrawable
+from fairway.service import image
 from fairway.units import TON
 
 MARKET, OUT = 2, 30 * TON
@@ -296,3 +297,12 @@ def test_what_was_withdrawn_never_falls():
     (committed,) = [each.committed for each in world.effects if isinstance(each, effect.SignCommit)]
     with pytest.raises(IllegalTransition, match=r"account\.withdrawn"):
         account_of(world, name).apply(committed)
+
+
+def test_a_snapshot_holds_withdrawals_on_their_way():
+    world, name, _ = holding()
+    world.withdraw(name, OUT)
+    again = image.read(image.write(world.engine))
+    assert again.digest() == world.engine.digest()
+    again.apply(event.PaidOut(at_ms=world.now_ms, channel_id=name, value_a=OUT, paid=OUT, transaction=b"p" * 32))
+    assert again.venue.ledger.balances[LEAVING] == 0
