@@ -15,6 +15,7 @@ from fairway.exchange.ledger import FEES, INSURANCE, POOL, WORLD, Ledger, user
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.rules import Requirement
 from fairway.exchange.settling import Settling
+from fairway.exchange.tally import Tally
 from fairway.exchange.terms import Kind
 from fairway.exchange.venue import Venue
 from fairway.market.book import Book
@@ -197,3 +198,22 @@ def test_a_crowd_in_distress_leaves_every_identity_whole():
     assert counts.liquidations > 5
     assert counts.deleverages > 5
     assert world.replayed().digest() == world.engine.digest()
+
+
+def fill_in_part(world):
+    ada, bob = world.users
+    world.propose(bob, [Wish(MARKET, False, 10, MARK, leverage=5), Wish(MARKET, False, 10, MARK + 9, leverage=5)])
+    world.propose(ada, [Wish(MARKET, True, 14, MARK + 9, leverage=5)])
+
+
+def test_live_orders_are_tallied_as_they_are_filled_and_go(world):
+    fill_in_part(world)
+    world.engine.venue.check()
+
+
+@pytest.mark.parametrize("forgotten", ["begin", "less", "end"])
+def test_a_tally_that_forgets_is_caught(world, monkeypatch, forgotten):
+    monkeypatch.setattr(Tally, forgotten, lambda *_: None)
+    with pytest.raises(IllegalTransition) as caught:
+        fill_in_part(world)
+    assert caught.value.code == "venue.tally"

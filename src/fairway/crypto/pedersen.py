@@ -7,7 +7,6 @@ sums. The bases are those of the published `bulletproofs` crate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Self
 
 from fairway import _core
@@ -19,26 +18,37 @@ __all__ = ["POINT_BYTES", "Opening", "combine", "commit", "commit_all", "encode_
 POINT_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
 class Opening:
     """What opens a commitment. Secret: `value` and `blinding`, which therefore stay out of `repr`.
 
-    `value` is an integer of any sign and counts modulo the group order; `blinding` is kept reduced.
+    `value` is an integer of any sign and counts modulo the group order; `blinding` is kept reduced. Nobody writes to
+    either.
     """
 
-    value: int = field(repr=False)
-    blinding: int = field(repr=False)
-    _commitment: bytes = field(default=b"", init=False, repr=False, compare=False)
+    __slots__ = ("_commitment", "blinding", "value")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "blinding", self.blinding % ORDER)
+    def __init__(self, value: int, blinding: int) -> None:
+        self.value = value
+        self.blinding = blinding % ORDER
+        self._commitment = b""
 
     @property
     def commitment(self) -> bytes:
         """The commitment, 32 bytes; computed once."""
         if not self._commitment:
-            object.__setattr__(self, "_commitment", commit(self.value, self.blinding))
+            self._commitment = commit(self.value, self.blinding)
         return self._commitment
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Opening):
+            return NotImplemented
+        return (self.value, self.blinding) == (other.value, other.blinding)
+
+    def __hash__(self) -> int:
+        return hash((self.value, self.blinding))
+
+    def __repr__(self) -> str:
+        return "Opening()"
 
     def __add__(self, other: Self) -> Self:
         return type(self)(self.value + other.value, self.blinding + other.blinding)
@@ -60,7 +70,7 @@ def commit_all(openings: Iterable[Opening]) -> list[bytes]:
     with translated():
         points = _core.commit_batch(*encode_openings(missing))
     for i, opening in enumerate(missing):
-        object.__setattr__(opening, "_commitment", points[i * POINT_BYTES : (i + 1) * POINT_BYTES])
+        opening._commitment = points[i * POINT_BYTES : (i + 1) * POINT_BYTES]  # noqa: SLF001
     return [opening.commitment for opening in known]
 
 

@@ -46,6 +46,7 @@ from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate_conditional, number_of, slot_of
 from fairway.exchange.past import Past
 from fairway.exchange.sharing import paid, shared_terms, spent, with_shared
+from fairway.exchange.tally import Tally
 from fairway.exchange.terms import CROSS, MarginMove, MarketTerms, OrderTerms
 from fairway.exchange.untouched import Untouched
 from fairway.risk.contract import fee, fill_cost
@@ -87,6 +88,7 @@ class Account(Holdings):
     head: bytes = CHAIN_START
     orders: dict[int, LiveOrder] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
+    tally: Tally = field(default_factory=Tally)
     past: Past = field(default_factory=Past)
     mandates: dict[int, Mandate] = field(default_factory=dict)
     a_conditionals: Conditionals = field(default_factory=Conditionals)
@@ -213,6 +215,10 @@ class Account(Holdings):
             raise IllegalTransition("account.withdrawn", "what was withdrawn only grows", withdraw_a=change.withdraw_a)
         self.withdrawn = change.withdraw_a
 
+    def live(self, keys: Iterable[int]) -> list[LiveOrder]:
+        """The live orders among `keys`."""
+        return [self.orders[key] for key in keys if key in self.orders]
+
     def _order(self, key: int) -> LiveOrder:
         order = self.orders.get(key)
         if order is None:
@@ -237,6 +243,7 @@ class Account(Holdings):
     def _begin(self, terms: OrderTerms) -> LiveOrder:
         self.orders[terms.key] = order = LiveOrder(terms, terms.digest(), self.rules.requirement_of(terms))
         self.links.add(terms)
+        self.tally.begin(order)
         self.past.begin(order)
         self._arm_by(terms.parent)
         self.reserved += order.reserved
@@ -260,6 +267,7 @@ class Account(Holdings):
         if not 0 < change.lots <= order.left:
             raise IllegalTransition("account.decrement", "an order loses more than it has", key=change.key)
         self.orders[change.key] = replace(order, lost=order.lost + change.lots)
+        self.tally.less(order, change.lots)
 
     def _arm_by(self, parent: int) -> None:
         """What waits for `parent` wakes if that is filled at all."""
@@ -404,6 +412,7 @@ class Account(Holdings):
         )
         self.reserved += after.reserved - order.reserved
         self.orders[key] = after
+        self.tally.less(order, lots)
         if after.left:
             a, b = order_conditional(after, self.rules.cap(after.reserved), self.rules.codes.order)
             self.a_conditionals = self.a_conditionals.replace(key, a)
@@ -418,6 +427,7 @@ class Account(Holdings):
     def _end(self, order: LiveOrder, reason: str = "") -> None:
         del self.orders[order.terms.key]
         self.links.remove(order.terms)
+        self.tally.end(order)
         self.past.end(order, reason)
 
     def _carry_order(self, order: LiveOrder) -> None:

@@ -49,7 +49,7 @@ def is_pot_distressed(account: Account) -> bool:
     return not pot_health(account).is_enough
 
 
-def check_mode(account: Account, orders: Sequence[OrderTerms], terms: OrderTerms, gone: Container[int]) -> None:
+def check_mode(account: Account, orders: Sequence[OrderTerms], terms: OrderTerms, gone: Iterable[int]) -> None:
     """Position and orders of one market are cross or isolated, all of them; else `Rejected` (`order.margin_mode`).
 
     `orders` are those that come with `terms`. Without a pot that the service has acknowledged there is no cross order
@@ -60,13 +60,14 @@ def check_mode(account: Account, orders: Sequence[OrderTerms], terms: OrderTerms
     if terms.is_cross and terms.market not in account.rounds:
         raise Rejected("market.no_price", "the oracle has not spoken in this market yet", market=terms.market)
     held = account.positions.get(terms.market)
-    live = (
-        order.terms.is_cross
-        for key, order in account.orders.items()
-        if order.terms.market == terms.market and key not in gone
-    )
-    beside = [each.is_cross for each in orders if each.market == terms.market]
-    if any(is_cross != terms.is_cross for is_cross in (*beside, *([held.is_cross] if held is not None else live))):
+    beside = {each.is_cross for each in orders if each.market == terms.market}
+    if held is not None:
+        beside.add(held.is_cross)
+    else:
+        live = account.tally.without(terms.market, account.live(gone))
+        beside |= {True} if live.cross else set()
+        beside |= {False} if live.orders > live.cross else set()
+    if beside - {terms.is_cross}:
         raise Rejected("order.margin_mode", "what is open in this market is margined otherwise", market=terms.market)
 
 

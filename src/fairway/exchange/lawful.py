@@ -93,8 +93,9 @@ def _check_moves(
 
 
 def _check_count(account: Account, orders: list[OrderTerms], drops: set[int]) -> None:
+    gone = account.live(drops)
     for market in {terms.market for terms in orders}:
-        live = sum(order.terms.market == market for key, order in account.orders.items() if key not in drops)
+        live = account.tally.without(market, gone).orders
         added = sum(terms.market == market for terms in orders)
         check_count(account.rules.listing(market).instrument, live + added - 1)
 
@@ -127,11 +128,8 @@ def reachable(account: Account, side: tuple[int, bool], drops: set[int]) -> int:
     """The lots of one side of a market that are held, or would be by live orders."""
     market, buy = side
     held = account.positions.get(market)
-    live = sum(
-        order.left
-        for key, order in account.orders.items()
-        if (order.terms.market, order.terms.buy) == side and not order.terms.reduce_only and key not in drops
-    )
+    standing = account.tally.without(market, account.live(drops))
+    live = standing.buying if buy else standing.selling
     return live + (held.position.lots if held is not None and (held.position.s > 0) == buy else 0)
 
 

@@ -8,8 +8,9 @@ commitments and txids.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
+
+from msgspec import Struct
 
 from fairway.crypto.keys import derive_seed
 from fairway.crypto.pedersen import Opening
@@ -51,8 +52,7 @@ def claim_of(side: int, cost: int, base: int, *, inverse: bool) -> int:
     return (-side if inverse else side) * FUNDING_SCALE * cost - base
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True, gc=False):
     """What the engine knows of a close when it happens; `order` is the hash of the order, or zeros for a forced one."""
 
     channel_id: bytes
@@ -67,8 +67,7 @@ class Close:
     at_ms: int
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """An open position's note, and its fills that are not published yet."""
 
     note: Note

@@ -38,6 +38,9 @@ CHAIN_TAG = 0x43484149
 ORDER_HEAD = (32, 16, 1, 1, 1, 8, 48, 32, 32, 1, 64)
 ORDER_TAIL = (24, 64, 8, 64, 32, 32, 2, 20, 2, 1, 1, 1)
 """Widths of an order's fields before and after its reserve."""
+MARKET_HEAD = (16, 1, 1, 48, 64, 80)
+MARKET_TAIL = (16, 32, 64, 32)
+"""Widths of a market's fields before its funding base, and behind its margin."""
 
 
 class Kind(IntEnum):
@@ -174,11 +177,11 @@ class MarketTerms(Terms, frozen=True):
 
     def cell(self) -> Plain:
         """The layout above."""
-        bits = Bits().uint(32, 0x4D524B54).raw(self.channel_id).uint(16, self.market)
-        bits.uint(1, self.inverse).uint(1, self.long).uint(48, self.lots).uint(64, self.unit).uint(80, self.cost)
-        bits.sint(128, self.funding_base).coins(self.margin).uint(16, self.ratio)
-        bits.uint(32, self.liquidation_tick).uint(64, self.since_ms)
-        return bits.uint(32, self.mark).sint(128, self.funding).cell()
+        held = self.market, self.inverse, self.long, self.lots, self.unit, self.cost
+        bits = Bits().uint(32, 0x4D524B54).raw(self.channel_id).uints(MARKET_HEAD, held)
+        bits.sint(128, self.funding_base).coins(self.margin)
+        bits.uints(MARKET_TAIL, (self.ratio, self.liquidation_tick, self.since_ms, self.mark))
+        return bits.sint(128, self.funding).cell()
 
     def is_touched(self, mark: int, at_ms: int) -> bool:
         """Whether a round with this mark, at this time, costs the position its margin."""
@@ -260,9 +263,9 @@ class Receipt(Terms, frozen=True):
 
     def cell(self) -> Plain:
         """The layout above."""
-        bits = Bits().uint(32, 0x52435054).raw(self.channel_id).raw(self.order).uint(64, self.match_id)
-        bits.uint(48, self.lots).uint(80, self.cost).sint(80, self.fee).sint(128, self.base)
-        bits.uint(64, self.b_seqno).uint(64, self.at_ms).uint(32, self.price)
+        bits = Bits().uint(32, 0x52435054).raw(self.channel_id).raw(self.order)
+        bits.uints((64, 48, 80), (self.match_id, self.lots, self.cost)).sint(80, self.fee).sint(128, self.base)
+        bits.uints((64, 64, 32), (self.b_seqno, self.at_ms, self.price))
         return bits.cell(Bits().raw(self.maker).cell())
 
 

@@ -24,6 +24,7 @@ from fairway.exchange.settling import Settling, claim_of
 from fairway.exchange.shown import Shown
 from fairway.exchange.sweeps import Sweeps
 from fairway.exchange.switch import Mode, Switches
+from fairway.exchange.tally import Tally
 from fairway.exchange.terms import CROSS, OracleRound, Receipt
 from fairway.exchange.withdrawal import Withdrawals
 from fairway.market.book import Book
@@ -392,6 +393,9 @@ class Venue:
         self.ledger.check()
         self.check_positions()
         self.check_touched(self.accounts)
+        for name, account in self.accounts.items():
+            if account.tally != Tally(account.orders.values()):
+                raise IllegalTransition("venue.tally", "live orders come to something else", channel=name.hex())
         if not self.depths.check():
             raise IllegalTransition("venue.depths", "the depth of a market is not what its owners have rested")
         if not self.lend_state_matches_channels():

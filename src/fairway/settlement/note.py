@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, Self
 
+from msgspec import Struct
+
 from fairway.crypto.pedersen import Opening, combine, commit_all
 from fairway.errors import IllegalTransition, InvalidMessage, InvalidProof
 from fairway.settlement.sums import ONE, Sum, commitment_of, opening_of
@@ -111,8 +113,7 @@ LAYOUT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True, gc=False):
     """What a trader has open under one name, with all that opens its commitments. Secret."""
 
     name: bytes
