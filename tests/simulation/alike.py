@@ -6,6 +6,7 @@ Written without the codec that it judges: attributes come from slots and diction
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import is_dataclass
 from enum import Enum
 from itertools import chain
 
@@ -36,8 +37,8 @@ def children(thing: object) -> list[tuple[str, object]]:
         return [(f"[{place}]", each) for place, each in enumerate(thing)]
     if isinstance(thing, (Cell, Enum)):
         return [(".it", thing.hash if isinstance(thing, Cell) else thing.name)]
-    if type(thing).__name__ == "HASH":
-        return [(".digest()", thing.digest())]
+    if hasattr(thing, "__setstate__") and not is_dataclass(thing):  # native inside: it says itself what it is
+        return [(".__getstate__()", thing.__getstate__())]
     return [(f".{name}", each) for name, each in attributes(thing).items()]
 
 

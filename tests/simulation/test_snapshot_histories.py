@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from fairway.errors import Unavailable
 from fairway.exchange import event
-from fairway.service import forms, image, kinds, shells
+from fairway.service import image, kinds, shells
 from fairway.service.state import State
 from fairway.units import TON
 from tests.simulation.alike import PLAIN, attributes, check_alike
@@ -123,7 +123,7 @@ def test_a_field_that_is_left_out_is_found_whichever_it_is(eventful, monkeypatch
     """The planted bugs: an image without one field, for every field of every class of the state."""
     honest, planted = kinds.form_of, 0
     for (kind, name), holder in fields_held(replayed(eventful[:300])).items():
-        if not isinstance(honest(kind, holder), forms.Shell):
+        if not isinstance(honest(kind, holder), shells.Record):
             continue
 
         def forgetful(asked, example, kind=kind, name=name):

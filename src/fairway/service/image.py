@@ -79,12 +79,14 @@ class _Writer:
         self._root = root
         self._plain: dict[tuple[type, Any], int] = {}
         """Plain values among references, by type and value: 1 is not True."""
-        self._known: dict[int, object] = {}
-        """Every object met so far by its identity; held, so that no other takes that identity."""
+        self._known: set[int] = set()
+        """The identities of all objects met so far, which the root or a column holds."""
         self._fresh: dict[type, list[object]] = {}
         self._met: dict[type, list[object]] = {}
         self._forms: dict[type, Form] = {}
         self._columns: dict[type, list[Column]] = {}
+        self._kinds: dict[type, list[set[type]]] = {}
+        """The classes of what stands in each column."""
         self._numbers: dict[int, int] = {}
 
     def image(self) -> bytes:
@@ -92,13 +94,14 @@ class _Writer:
         self._discover()
         ordered = list(self._ordered())
         for _, _, columns in ordered:
-            for column in columns:
-                self._set_apart(column)
+            for column, kinds in columns:
+                self._set_apart(column, kinds)
         numbers = range(len(self._plain), len(self._plain) + len(self._known))
         places = chain.from_iterable(map(id, objects) for _, objects, _ in ordered)
         self._numbers = dict(zip(places, numbers, strict=True))
-        encoded = [_plain([value for _, value in self._plain])]
-        encoded += [self._column(column) for _, _, columns in ordered for column in columns]
+        apart = [value for _, value in self._plain]
+        encoded = [_plain(apart, set(map(type, apart)))]
+        encoded += [self._column(*column) for _, _, columns in ordered for column in columns]
         named = [_Group(form.name, form.fields, len(objects)) for form, objects, _ in ordered]
         return msgspec.msgpack.encode(_Image(named, encoded, self._numbers[id(self._root)]))
 
@@ -108,39 +111,41 @@ class _Writer:
             kind, objects = self._fresh.popitem()
             self._met.setdefault(kind, []).extend(objects)
             if kind not in self._forms:
-                self._forms[kind] = form_of(kind, objects[0])
-                self._columns[kind] = [[] for _ in range(self._forms[kind].width)]
-            for whole, column in zip(self._columns[kind], self._forms[kind].columns(objects), strict=True):
+                form = self._forms[kind] = form_of(kind, objects[0])
+                self._columns[kind] = [[] for _ in range(form.width)]
+                self._kinds[kind] = [set() for _ in range(form.width)]
+            columns = self._forms[kind].columns(objects)
+            for whole, kinds, column in zip(self._columns[kind], self._kinds[kind], columns, strict=True):
                 whole.extend(column)
-                self._look(column)
+                kinds.update(self._look(column))
 
-    def _look(self, column: Column) -> None:
-        """Take on the objects in a column that were not met before."""
+    def _look(self, column: Column) -> set[type]:
+        """Take on the objects in a column that were not met before; the classes of all that stands in it."""
         kinds = set(map(type, column))
         if kinds <= PLAIN:
-            return
+            return kinds
         known = self._known
         found = dict(zip(map(id, column), column, strict=True))
         new = {key: each for key, each in found.items() if key not in known and type(each) not in PLAIN}
         known.update(new)
         for each in new.values():
             self._fresh.setdefault(type(each), []).append(each)
+        return kinds
 
-    def _set_apart(self, column: Column) -> None:
+    def _set_apart(self, column: Column, kinds: set[type]) -> None:
         """Number the plain values of a column that has references too."""
-        kinds = set(map(type, column))
         if kinds & PLAIN and not kinds <= PLAIN:
             for each in dict.fromkeys((type(value), value) for value in column if type(value) in PLAIN):
                 self._plain.setdefault(each, len(self._plain))
 
-    def _ordered(self) -> Iterator[tuple[Form, list[object], list[Column]]]:
+    def _ordered(self) -> Iterator[tuple[Form, list[object], list[tuple[Column, set[type]]]]]:
         """The objects by class, in the order in which they are made again."""
         for stage in (Leaf, Shell):
             for kind, objects in self._met.items():
                 if isinstance(self._forms[kind], stage):
-                    yield self._forms[kind], objects, self._columns[kind]
+                    yield self._forms[kind], objects, list(zip(self._columns[kind], self._kinds[kind], strict=True))
         for form, objects in self._levels():
-            yield form, objects, form.columns(objects)
+            yield form, objects, [(column, set(map(type, column))) for column in form.columns(objects)]
 
     def _levels(self) -> Iterator[tuple[Form, list[Any]]]:
         """Values by class: first those in which no others stand, then those in which only these stand, and so on."""
@@ -158,10 +163,9 @@ class _Writer:
             missing -= made
             waiting = {form: [each for each in objects if id(each) in missing] for form, objects in waiting.items()}
 
-    def _column(self, column: Column) -> bytes:
-        kinds = set(map(type, column))
+    def _column(self, column: Column, kinds: set[type]) -> bytes:
         if kinds <= PLAIN:
-            return _plain(column)
+            return _plain(column, kinds)
         plain, numbers = self._plain, self._numbers
         if kinds & PLAIN:
             found = [plain[type(each), each] if type(each) in PLAIN else numbers[id(each)] for each in column]
@@ -170,9 +174,8 @@ class _Writer:
         return msgspec.msgpack.encode(("references", found))
 
 
-def _plain(column: Column) -> bytes:
-    """A column of plain values."""
-    kinds = set(map(type, column))
+def _plain(column: Column, kinds: set[type]) -> bytes:
+    """A column of plain values, of these classes."""
     if len(column) > SHORT and kinds <= {str, bytes, type(None)}:
         places = {value: place for place, value in enumerate(dict.fromkeys(column))}
         if 2 * len(places) <= len(column):
