@@ -27,7 +27,7 @@ from benchmarks.guests import Guest, Prices, lost, prepared
 from benchmarks.latency import quantile
 from benchmarks.stage import load
 
-WARM_UP = 0.2
+WARM_UP = 0.4
 """The part of the steady time after which memory has to be flat."""
 POINTS = 120
 NOISE_MB, GROWTH_MB_H = 8.0, 64.0

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from fairway.channel import codec
 from fairway.channel.phase import Phase
+from fairway.channel.state import SignedHalf
 from fairway.client.margin import Margin
 from fairway.client.wish import Wish
 from fairway.crypto import keys
@@ -25,6 +26,7 @@ from fairway.exchange.switch import Mode
 from fairway.exchange.terms import CROSS, Kind, Source
 from fairway.exchange.withdrawal import withdrawable
 from fairway.market.order import Prevention
+from fairway.ton.cells import to_boc
 from fairway.units import TON
 from tests.simulation.laws import Laws
 from tests.simulation.world import START, World
@@ -62,6 +64,7 @@ ENDINGS = [
     "end",
     "less",
     "more",
+    "otherwise",
 ]
 """How a channel comes nearer to its end."""
 ERRANDS = ["joins", "tops_up", "bond", "slash", "lends", "takes back", "assesses", "switch", *["open", "restarts"] * 2]
@@ -397,6 +400,10 @@ class ExchangeMachine(RuleBasedStateMachine):
                     self._ends(name, market, beyond)
             case "together" | "stale":
                 self.closes_together(place, how == "stale")
+            case "otherwise" if market == MARKETS[0]:
+                self.outruns(place)
+            case "otherwise":
+                self.reopens(place, beyond % 300)
             case _:
                 self.chain_shows_the_end(self.someone(place)[0], {"less": -7, "more": 3}.get(how, 0))
 
@@ -427,6 +434,41 @@ class ExchangeMachine(RuleBasedStateMachine):
             if live := sorted(accounts[name].orders):
                 self.told(self.world.try_propose(name, [], live))
             self.told(self.world.code_of(self._close_of(name, stale)))
+
+    def reopens(self, place, nano):
+        """Someone takes out a part and goes on with the rest in a new channel; or the old one is not closed for it."""
+        accounts, channels = self.world.engine.accounts, self.world.engine.channels
+        ready = [
+            name
+            for name, each in accounts.items()
+            if not each.positions and not each.orders and channels[name].phase is Phase.OPEN and channels[name].a
+        ]
+        if not ready or len(self.world.users) >= MOST_USERS + 2:
+            return
+        name = ready[place % len(ready)]
+        following, balance = self.world.open(f"user {len(self.world.users)}"), accounts[name].balance
+        closing = replace(self._close_of(name, False), reopen_id=following, withdraw=min(nano * TON, balance // 2))
+        code = self.world.code_of(closing)
+        self.told(code)
+        if not code:
+            self.world.end(name)
+            self.world.fund(following, balance - closing.withdraw)
+            self.count["reopened"] += 1
+
+    def outruns(self, place):
+        """Someone shows a half of the service's own that it does not know: his channel is halted, and he leaves."""
+        name, is_open = self.someone(place)
+        channel = self.world.engine.channels[name]
+        if not is_open or channel.a is None or len(self.world.users) < MOST_USERS - 2:
+            return
+        newest = channel.b.half
+        lost = replace(newest, body=replace(newest.body, seqno=newest.seqno + 1))
+        shown = SignedHalf(lost, keys.sign(self.world.key_b(channel.key_a), lost.digest()))
+        self.world.put(event.Outrun(at_ms=self.world.now_ms, channel_id=name, half=to_boc(shown.to_cell())))
+        self.told(self.world.try_propose(name, [Wish(MARKETS[0], True, 1, self.mark(MARKETS[0]))]))
+        self.count["outrun"] += 1
+        if place % 2:
+            self.world.dispute(name)
 
     def chain_shows_the_end(self, name, differs):
         """Closed channels, and now and then one that paid other than our ledger says."""

@@ -146,6 +146,13 @@ class World:
         return keys.derive_seed(b"world", "service", key_a)
 
     def join(self, name: str, deposit: int) -> bytes:
+        """A user with money in a new channel."""
+        channel_id = self.open(name)
+        self.fund(channel_id, deposit)
+        return channel_id
+
+    def open(self, name: str) -> bytes:
+        """A new channel that both sides have signed, and nothing in it."""
         seed = keys.derive_seed(b"world", "user", name.encode())
         key_a, founded = keys.public_key(seed), self.engine.rules
         key_b = keys.public_key(self.key_b(key_a))
@@ -183,6 +190,11 @@ class World:
         replica = self.users[channel_id].replica
         signature = keys.sign(self.key_b(key_a), granted.half.digest())
         replica.apply(wire.Granted(channel_id, granted.half.body.conditionals_hash, signature))
+        return channel_id
+
+    def fund(self, channel_id: bytes, deposit: int) -> None:
+        """The chain shows the deposit, and the user has heard of all rounds."""
+        replica = self.users[channel_id].replica
         funded = event.Funded(
             at_ms=self.now_ms, channel_id=channel_id, deposit_a=deposit, deposit_b=10 * deposit, transaction=bytes(32)
         )
@@ -190,7 +202,6 @@ class World:
         replica.apply(funded)
         for market in self.rounds:
             self._catch_up(replica, market)
-        return channel_id
 
     def _catch_up(self, replica: Replica, market: int) -> None:
         newest = self.engine.venue.rounds.get(market)
