@@ -157,6 +157,31 @@ def test_what_is_implied_takes_the_place_of_what_stands_there_unless_that_moved(
     assert told(refusal(judged, channel, wish)) == (Rejected, "channel.moved", {"key": 5})
 
 
+def test_a_judged_half_carries_what_was_declared_and_what_may_be_cited_after_it(channel):
+    answered(channel)
+    first, newest = (channel.window[seqno] for seqno in (2, 3))
+    wish = proposed(channel, [(6, ORDER)], [5], [(machine.MANDATED_KEYS, conditional(3))])
+    after = newest.conditionals.update([(6, ORDER), (machine.MANDATED_KEYS, conditional(3))], [5])
+    window = {3: Expected(0, after, newest.b, newest.promised_b)}
+    assert judged(channel, wish) == Accepted(wish.half, wish.signature, wish.adds, wish.drops, wish.implied, window)
+    assert first.b != newest.b == channel.b.half.body
+    machine.accept(channel, judged(channel, wish))
+    assert channel.window == window
+
+
+def test_what_is_implied_alone_changes_the_half_too(channel):
+    wish = proposed(channel, (), (), [(5, conditional(4))])
+    assert judged(channel, wish).window[wish.half.cited].conditionals.get(5).maximum == 4
+
+
+def test_a_half_that_cites_nothing_counts_on_nothing_received():
+    fresh = Channel(7, USER.key, SERVICE.key, reserve=50, deposit_a=1000, withdraw_a=100)
+    assert machine.cover_a(fresh, Expected()) == 900
+    assert machine.cover_a(fresh, Expected(850)) == 0
+    assert machine.cover_a(fresh, Expected(850, Conditionals([(1, conditional(3))]))) == -3
+    assert machine.cover_a(fresh, Expected(850, b=Body(1, 9, bytes(32)))) == 9
+
+
 def test_a_user_may_lag_as_far_as_the_window_and_add(channel):
     wish = proposed(channel, [(6, ORDER)])
     for _ in range(channel.max_window):

@@ -226,3 +226,9 @@ def test_a_fill_owes_its_exact_loss_rounded_against_it_up_to_the_reserve(
     owed = owed_at(Fill(inverse, buy, unit, lots, cost, fee), exit_tick, reserve)
     assert min(max(0, -gain), reserve) <= owed <= reserve
     assert owed < max(0, -gain) + 1
+
+
+def test_a_channel_and_the_books_begin_with_nothing():
+    fresh = Account(b"wallet", 0, 0, 0, False, {}, None, 0, 0, frozenset(), None)
+    assert repr(Account(b"wallet")) == repr(fresh)
+    assert repr(Books()) == repr(Books(0, 0, 0, 0, 0, 0, {}, (), Pool(0, 0, 0, 0, {}, ())))
