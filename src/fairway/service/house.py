@@ -131,7 +131,7 @@ class House:
     def _keep_what_was_replayed(self) -> None:
         """After a long replay, a snapshot of what it gave: the follower goes on from there too."""
         newest, every = self.journal.newest, self.settings.snapshot_every
-        if not every or newest.seq - self.replayed.since < max(every, LEAST):
+        if not every or newest.seq - self.replayed.since < every:
             return
         self.sequencer.checkpoint()
         checkpoint = self.journal.checkpoint_at(newest.seq)
