@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from client_stage import MARK, MARKET, WITHIN_S, stage
 
-from fairway.client.session import LAG, SIGN_AFTER
+from fairway.client.session import FILLED, LAG, SIGN_AFTER
 from fairway.client.wish import Wish
 from fairway.errors import InvalidMessage, Rejected
 from fairway.exchange import change, wire
@@ -111,6 +111,20 @@ async def test_a_user_who_only_receives_countersigns_when_too_much_is_unanswered
         side = maker.session.side
         await maker.until(lambda: side.replica.channel.a_consumed == 3 and side.replica.pending is None)
         assert side.replica.unanswered < LAG
+
+
+async def test_a_user_whose_ladder_is_swept_countersigns_before_no_more_of_it_is_filled(tmp_path):
+    async with stage(tmp_path) as service:
+        maker, taker = await service.user("maker"), await service.user("taker")
+        await within(maker.session.place_many([sell(1, MARK + place) for place in range(80)]))
+        side = maker.session.side
+        for taken in range(0, 80, 10):
+            await within(taker.session.place(buy(10, MARK + 100)))
+            await maker.settle()
+            await maker.until(lambda: side.replica.pending is None and side.replica.filled <= FILLED)
+            assert len(maker.account.orders) == 70 - taken
+        assert not maker.account.orders
+        assert maker.account.signed_lots(MARKET) == -80
 
 
 async def test_a_user_who_only_receives_countersigns_before_the_venues_patience_ends(tmp_path):

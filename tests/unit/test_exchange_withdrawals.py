@@ -10,7 +10,7 @@ from fairway.channel import machine
 from fairway.client.margin import Margin
 from fairway.client.wish import Permit, Wish
 from fairway.crypto import keys
-from fairway.errors import IllegalTransition, Rejected
+from fairway.errors import IllegalTransition, InvalidMessage, Rejected
 from fairway.exchange import effect, event, withdrawing
 from fairway.exchange.ledger import INSURANCE, LEAVING, OPERATOR, WORLD, user
 from fairway.exchange.switch import Mode
@@ -138,6 +138,24 @@ def test_what_does_not_stand_on_the_newest_half_or_leaves_too_little_is_refused(
     world, name, _ = holding()
     assert world.code_of(asked(world, name, **changes)) == code
     assert world.code_of(asked(world, name)) == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"withdraw_a": -1},
+        {"withdraw_a": 1 << 200},
+        {"sent_a": -1},
+        {"sent_b": 1 << 130},
+        {"seqno_a": -1},
+        {"seqno_b": 1 << 70},
+    ],
+)
+def test_a_number_that_fits_no_cell_is_the_peers_fault(changes):
+    world, name, _ = holding()
+    said = replace(asked(world, name), **changes)
+    with pytest.raises(InvalidMessage, match=r"event\.width"):
+        world.engine.authenticate(said)
 
 
 def test_a_word_that_another_signed_is_none():

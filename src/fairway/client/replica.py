@@ -163,6 +163,11 @@ class Replica:
         return self.newest_b - (self.channel.a.half.cited if self.channel.a else 0)
 
     @property
+    def filled(self) -> int:
+        """How many orders have fills that the user's newest half does not hold."""
+        return len({receipt.order for receipt, _ in self.receipts}) if self.receipts else 0
+
+    @property
     def is_behind(self) -> bool:
         """Whether the user's newest accepted half says less than what follows from the service's newest."""
         half, wanted = self.channel.a, machine.expected(self.channel)

@@ -6,7 +6,8 @@
 At most one half of the user is unanswered. Whatever is asked for meanwhile goes into the next one together; so a busy
 user signs batches. A lost connection is dialled again after a growing pause, and the unanswered half is repeated as it
 was. Countersigning is lazy: every half the user signs for a reason of his own answers the newest of the service, and
-one is signed for no other reason only when more than `LAG` are unanswered, or the venue's patience wears on.
+one is signed for no other reason only when more than `LAG` are unanswered, more than `FILLED` orders have fills in
+them, or the venue's patience wears on.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ __all__ = ["Connection", "Dial", "Notice", "Session", "Venue"]
 
 LAG = 16
 """How many halves of the service may stand unanswered before one is countersigned for its own sake."""
+FILLED = 8
+"""How many orders may have fills that are not signed, likewise: of too many the service would fill no more."""
 SIGN_AFTER = 4
 """What a half leaves unsaid is signed after this part of the venue's patience, for no other reason."""
 PATIENCE_S = 15.0
@@ -342,7 +345,8 @@ class Session:
             return
         now_ms = self._clock_ms()
         batch = self._asks.take(lambda batch: side.check(batch.wishes, batch.drops, batch.margins, now_ms=now_ms))
-        if batch.asks or side.replica.unanswered > LAG or self._is_overdue(side, now_ms):
+        is_far_behind = side.replica.unanswered > LAG or side.replica.filled > FILLED
+        if batch.asks or is_far_behind or self._is_overdue(side, now_ms):
             await self._send(side.propose(batch.wishes, batch.drops, batch.margins, now_ms=now_ms))
 
     def _is_overdue(self, side: Side, now_ms: int) -> bool:
