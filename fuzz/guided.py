@@ -1,6 +1,7 @@
 """One decoder led by the coverage of its own code: libFuzzer finds what random alterations would not in years.
 
-Every module of ours is instrumented as it is imported, so this one must be the first to import any of them.
+Every module of ours is instrumented as it is imported, so this one must be the first to import any of them. What
+compiled code reads (msgspec's messages) shows no coverage: there altered samples are all there is.
 """
 
 from __future__ import annotations
