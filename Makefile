@@ -8,7 +8,7 @@ RUST_SOURCES = $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name Cargo
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test sim soak check lint types walls rust-check contracts model lock bench fuzz clean tools
+.PHONY: help demo test sim soak check lint types walls rust-check contracts model lock bench mutants fuzz clean tools
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -82,6 +82,16 @@ bench: .venv/.built .venv/.dev .venv/.peers  ## benchmarks, as ratios measured i
 soak: .venv/.built .venv/.dev  ## a real service under RATE orders a second for MINUTES, then ten times as much; fails where it grows or loses
 	$(BIN)/python -m benchmarks.soak $(if $(RATE),--rate $(RATE)) $(if $(MINUTES),--minutes $(MINUTES)) --report benchmarks/reports/soak.json
 
+.venv/.mutants: requirements/mutants.txt .venv/.dev
+	@echo "== installing the maker of mutants"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/mutants.txt
+	@touch $@
+
+mutants: .venv/.built .venv/.dev .venv/.mutants  ## every small change of money, channel and vault code, shown to its tests; what is left (hours)
+	$(BIN)/mutmut run --max-children 1
+	$(BIN)/python -m benchmarks.mutants survivors
+	$(BIN)/python -m benchmarks.outside
+
 model:  ## every state of the channel's protocol at its bound, and its planted bugs (needs spin, gcc)
 	$(PYTHON) models/run.py
 
@@ -102,6 +112,7 @@ lock:  ## refresh the hash-locked requirements (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/run.in -o requirements/run.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/fuzz.in -c requirements/run.txt -c requirements/dev.txt -o requirements/fuzz.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/mutants.in -c requirements/run.txt -c requirements/dev.txt -o requirements/mutants.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header pyproject.toml requirements/ray.in -c requirements/run.txt -o requirements/ray.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url --no-header requirements/peers.in -c requirements/run.txt -c requirements/dev.txt -o requirements/peers.txt
 

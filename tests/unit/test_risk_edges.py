@@ -211,3 +211,7 @@ def test_a_position_is_liquidatable_exactly_when_its_equity_is_below_the_bracket
     assert need == asked_by(contract, bracket_at(contract, lots, mark), lots, mark)
     assert is_liquidatable(contract, position, mark, 0) == (10**6 * (profit + margin * b) < need)
     assert 0 <= maintenance(contract, position, mark) * 10**6 * b - need < 10**6 * b
+
+
+def test_a_payoff_is_written_as_its_number():
+    assert [(payoff.name, payoff.value) for payoff in Payoff] == [("LINEAR", 0), ("INVERSE", 1)]
