@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -88,16 +87,14 @@ class Replayed(NamedTuple):
         return self.since if self.since >= 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """An event not yet stamped, or None for a question that only wants its place in the order."""
 
     event: AnyEvent | None
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """A wish that becomes an entry."""
 
     wish: Wish
@@ -106,8 +103,7 @@ class Taken:
     effects: Sequence[AnyEffect]
 
 
-@dataclass(frozen=True, slots=True)
-class Spared:
+class Spared(msgspec.Struct, frozen=True):
     """A wish that became none: a question, or refused."""
 
     wish: Wish
