@@ -340,3 +340,26 @@ def test_a_position_marked_at_another_price_than_the_mark_is_a_lie():
         judge_of(world, ada).apply(Marked(INVERSE, 54_001, world.rounds[INVERSE], bytes(32), world.now_ms))
     with pytest.raises(IllegalTransition, match=r"account\.mark"):
         judge_of(world, ada).apply(Marked(LINEAR, 50_000, world.rounds[LINEAR], bytes(32), world.now_ms))
+
+
+def marked_by(world, who):
+    judge = judge_of(world, who)
+    judge.apply(Marked(INVERSE, 54_000, world.rounds[INVERSE], bytes(32), world.now_ms))
+    return judge
+
+
+def test_a_mark_that_no_close_needs_is_a_lie():
+    world, ada, *_ = spread()
+    world.price(INVERSE, 54_000)
+    judge = marked_by(world, ada)
+    with pytest.raises(InvalidMessage, match=r"judge\.marked"):
+        judge.close()
+
+
+def test_a_mark_before_a_close_that_the_pot_could_pay_is_a_lie():
+    world, ada, *_ = spread()
+    world.price(INVERSE, 54_000)
+    judge = marked_by(world, ada)
+    forced = Forced(LINEAR, 9, 100, 49_900, "deleverage", world.rounds[LINEAR], bytes(32), world.now_ms)
+    with pytest.raises(InvalidMessage, match=r"judge\.marked"):
+        judge.apply(forced)

@@ -10,7 +10,7 @@ from fairway.client.replica import Replica
 from fairway.client.wish import Wish
 from fairway.crypto import keys
 from fairway.errors import InvalidMessage, Rejected
-from fairway.exchange import effect, event
+from fairway.exchange import effect, event, trading
 from fairway.exchange.change import Forced
 from fairway.exchange.holdings import Holdings
 from fairway.exchange.ledger import BOND, FEES, INSURANCE, OPERATOR, Ledger, user
@@ -107,7 +107,8 @@ def test_a_winner_is_paid_his_cap_and_not_a_nano_more(parts):
     assert world.replayed().digest() == world.engine.digest()
 
 
-def test_whom_a_liquidation_puts_into_distress_is_liquidated_in_the_same_round(world):
+def test_whom_a_liquidation_puts_into_distress_is_liquidated_in_the_same_round(world, monkeypatch):
+    monkeypatch.setattr(trading, "bears", lambda *_: True)  # or he would not be met at all
     _ada, bob, cy = names(world)
     world.propose(cy, [Wish(MARKET, True, 60, MARK - 100, leverage=20)])
     world.price(MARKET, MARK // 2)

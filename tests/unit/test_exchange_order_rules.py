@@ -107,7 +107,7 @@ def test_a_fill_or_kill_order_that_would_meet_its_owner_fills_only_where_that_on
 def test_planted_a_fill_or_kill_order_filled_in_part_is_a_lie(world, monkeypatch):
     ada, bob, _ = names(world)
     world.propose(bob, [sell(3)])
-    monkeypatch.setattr(trading, "_can_fill", lambda *_: True)
+    monkeypatch.setattr(trading, "can_fill", lambda *_: True)
     with pytest.raises(InvalidMessage, match=r"judge\.whole"):
         world.propose(ada, [buy(5, kind=Kind.FOK)])
 

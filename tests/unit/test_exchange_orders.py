@@ -168,7 +168,7 @@ def wish_margin(world, wish):
 
 def test_a_fill_far_better_than_the_limit_costs_no_more_than_was_reserved_for_it(world):
     bidder = names(world)[0]
-    assert world.try_propose(bidder, [buy(10, MARK * 109 // 100)]) == ""
+    assert world.try_propose(bidder, [buy(10, MARK * 109 // 100, leverage=1)]) == ""
     for mark in (MARK // 2, MARK // 4):
         world.price(MARKET, mark)
     wish = sell(10, MARK // 4 * 91 // 100, Kind.IOC)

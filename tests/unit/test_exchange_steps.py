@@ -150,7 +150,7 @@ def test_a_stop_that_wakes_in_distress_takes_nothing_beyond_the_bankruptcy_price
 
 
 def test_without_the_bound_a_stop_costs_more_than_its_share(world, monkeypatch):
-    monkeypatch.setattr(trading, "_limit", lambda _account, terms: terms.limit_tick)  # planted
+    monkeypatch.setattr(trading, "bears", lambda *_: True)  # planted
     ada, _ = far_stop(world)
     assert position(world, ada).lots < 1_000
 
@@ -159,7 +159,7 @@ def test_without_the_rule_a_bad_close_leaves_the_position_worse(world, monkeypat
     ada, *_, dan = names(world)
     world.price(MARKET, DISTRESS)
     monkeypatch.setattr(lawful, "_check_distress", lambda *_: None)  # planted
-    monkeypatch.setattr(trading, "_limit", lambda _account, terms: terms.limit_tick)
+    monkeypatch.setattr(trading, "bears", lambda *_: True)
     before = health_of(world, ada)
     low = bankruptcy_price(contract_of(world), position(world, ada), 0) - 300
     world.propose(dan, [Wish(MARKET, True, 500, low, leverage=2)])

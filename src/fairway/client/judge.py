@@ -38,6 +38,7 @@ from fairway.exchange.withdrawal import commit_statement
 from fairway.market.instrument import price_bounds
 from fairway.market.trigger import Trailing
 from fairway.risk.liquidation import partial_lots
+from fairway.risk.position import Closure
 
 __all__ = ["Judge"]
 
@@ -61,6 +62,7 @@ class Judge:
         "_fresh",
         "_key_a",
         "_moves",
+        "_pot",
         "_swept",
         "_touched",
         "_welcome",
@@ -90,6 +92,7 @@ class Judge:
         self._fresh: set[int] = set()
         self._moves = list(accepting.moves) if accepting else []
         self._bounds: dict[int, int | None] = {}
+        self._pot: int | None = None  # what was in the pot before the newest mark, until the close that needed it
         self.receipts: list[Receipt] = []
 
     def apply(self, change: AnyChange) -> None:  # noqa: C901 - the table of changes
@@ -128,6 +131,8 @@ class Judge:
         """All was said: the orders accepted with the half, and every cancel in it carried out."""
         if self._accepting and (self._accepting.orders or self._accepting.drops or self._accepting.mandates):
             raise _lie("judge.orders", "a half is cited whose orders were not accepted", seqno=self._accepting.seqno)
+        if self._pot is not None:
+            raise _lie("judge.marked", "a position was marked for no close")
         if self._moves:
             raise _lie(
                 "judge.margin", "a margin was not moved though its half was accepted", market=self._moves[0].market
@@ -284,6 +289,7 @@ class Judge:
         asleep = [key for key in self._account.links.children(change.key) if not self._account.orders[key].armed]
         outcome = self._account.apply(change)
         assert outcome is not None
+        self._check_marked_for(outcome.closure if terms.is_cross else None)
         self._fresh.update(asleep)
         self._check_link(change.txid, closing=outcome.closure is not None)
         self.receipts.append(
@@ -322,7 +328,9 @@ class Judge:
             raise _lie("judge.bankruptcy", "a forced close beyond the bankruptcy price", price=change.price)
         if change.reason == "liquidation":
             self._check_step(change)
-        self._account.apply(change)
+        is_cross, outcome = self._account.is_cross(change.market), self._account.apply(change)
+        assert outcome is not None
+        self._check_marked_for(outcome.closure if is_cross else None)
         self._check_link(change.txid, closing=True)
 
     def _marked(self, change: Marked) -> None:
@@ -330,8 +338,18 @@ class Judge:
         newest = self._round(change.market, change.round)
         if change.price != newest.mark:
             raise _lie("judge.marked", "a position was marked at another price than the mark", price=change.price)
+        self._pot = self._account.pot.margin if self._account.pot is not None else 0
         self._account.apply(change)
         self._check_link(change.txid, closing=True)
+
+    def _check_marked_for(self, closure: Closure | None) -> None:
+        """What was marked before a close was needed for it: without the last mark the pot could not have paid.
+
+        A win beyond the cap is lost where it is marked, so nobody marks for nothing.
+        """
+        before, self._pot = self._pot, None
+        if before is not None and (closure is None or -closure.profit <= before):
+            raise _lie("judge.marked", "a position was marked though the pot could pay", margin=before)
 
     def _check_step(self, change: Forced) -> None:
         """A liquidation has its reason, and closes no more lots than leave the rest enough."""

@@ -35,7 +35,7 @@ STATUSES = {
     "nothing_to_reduce": Status.CANCELED,
     "disputed": Status.CANCELED,  # the channel is being left
     "liquidated": Status.CANCELED,
-    "margin": Status.CANCELED,  # the pot carries it no more
+    "margin": Status.CANCELED,  # its owner could not bear the fill, or the pot carries it no more
     "expired": Status.EXPIRED,
     "unfilled": Status.EXPIRED,  # IOC and market orders, and FOK that would not fill whole
     "would_take": Status.EXPIRED,  # post-only

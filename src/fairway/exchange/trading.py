@@ -7,18 +7,18 @@ pushed exactly the changes that the engine applied.
 from __future__ import annotations
 
 from fairway.channel.machine import newest_b
-from fairway.exchange.account import Account
+from fairway.exchange.bearing import bears
 from fairway.exchange.change import Decremented, Filled
 from fairway.exchange.claimable import note_fill, would_fit
 from fairway.exchange.closing import close_position, post
 from fairway.exchange.dropping import drop, expire, reconcile, send_siblings_away
 from fairway.exchange.effect import Print
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.mandate import unsigned_weight
 from fairway.exchange.switch import Mode
 from fairway.exchange.terms import Kind, OrderTerms, Receipt
 from fairway.exchange.turn import Turn
 from fairway.exchange.venue import Debt, Venue, order_id_of, owner_of, split_order_id
+from fairway.exchange.whole import can_fill
 from fairway.market.match import prevented
 from fairway.market.order import Force, Order, Prevention, Resting
 
@@ -46,7 +46,7 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         owner_of(channel_id),
         terms.buy,
         lots,
-        _limit(account, terms),
+        terms.limit_tick,
         FORCES[Kind(terms.kind)],
         PREVENTIONS[terms.prevention],
     )
@@ -60,17 +60,6 @@ def arrive(venue: Venue, turn: Turn, channel_id: bytes, key: int) -> None:
         venue.books[terms.market].rest(wish.order_id, wish.owner, buy=terms.buy, lots=left, price=terms.limit_tick)
     else:
         drop(venue, turn, channel_id, key, "unfilled")
-
-
-def _limit(account: Account, terms: OrderTerms) -> int:
-    """The worst price that the order takes: in distress none beyond its position's bankruptcy price, whatever it says.
-
-    A stop that was lawful when it was placed may wake in distress; the insurance does not pay for its slippage.
-    """
-    if not account.is_distressed(terms.market):
-        return terms.limit_tick
-    better = min if terms.buy else max
-    return better(terms.limit_tick, account.bankrupt_at(terms.market))
 
 
 def _beyond_caps(venue: Venue, channel_id: bytes, order: LiveOrder) -> str:
@@ -103,67 +92,41 @@ def _refusal(venue: Venue, turn: Turn, channel_id: bytes, terms: OrderTerms, wis
     if wish.force is Force.POST_ONLY:
         crosses = next_maker(venue, turn, market, buy=wish.buy, limit=wish.limit) is not None
         return "would_take" if crosses else ""
-    if wish.force is Force.FILL_OR_KILL and not _can_fill(venue, turn, market, wish):
+    if wish.force is Force.FILL_OR_KILL and not can_fill(venue, turn.at_ms, market, wish):
         return "unfilled"
     return ""
 
 
-def _can_fill(venue: Venue, turn: Turn, market: int, wish: Order) -> bool:
-    """Whether `_take` would fill all of `wish`.
-
-    Resting reduce-only orders give what they will still reduce, of a group only the first that is met gives any, and
-    nobody more than he could be shown to have given.
-    """
-    left, s = wish.lots, -1 if wish.buy else 1
-    held: dict[bytes, int] = {}
-    shown: dict[bytes, int] = {}
-    groups: set[tuple[bytes, int]] = set()
-    for maker in venue.books[market].walk(buy=wish.buy, limit=wish.limit):
-        if left <= 0:
-            break
-        if maker.owner == wish.owner:
-            if wish.prevention is Prevention.EXPIRE_MAKER:
-                continue
-            break
-        channel_id, key = split_order_id(maker.order_id)
-        account = venue.accounts[channel_id]
-        terms, lots = account.orders[key].terms, maker.lots
-        if venue.is_expired(maker.order_id, turn.at_ms) or (channel_id, terms.group) in groups:
-            continue
-        more = shown.get(channel_id, 0)
-        if not would_fit(venue, channel_id, terms, more):
-            continue
-        position = held.get(channel_id, account.signed_lots(market))
-        if terms.reduce_only:
-            most = max(0, -s * position)
-            lots = min(lots, most) if not terms.strict or lots <= most else 0
-        if terms.group and lots:
-            groups.add((channel_id, terms.group))
-        if lots and key not in venue.unsigned_orders.get(channel_id, ()):
-            shown[channel_id] = more + unsigned_weight(terms)
-        held[channel_id] = position + s * lots
-        left -= lots
-    return left <= 0
-
-
 def next_maker(venue: Venue, turn: Turn, market: int, *, buy: bool, limit: int) -> Resting | None:
-    """The order that a taker with this limit meets next; those whose time has passed leave before it.
+    """The order that a taker with this limit meets next.
 
-    So do those whose fill could not be claimed any more, because their owner has left too much unsigned.
+    Before it leave those whose time has passed, and those of `_unmet`.
     """
     while (maker := next(venue.books[market].walk(buy=buy, limit=limit), None)) is not None:
         channel_id, key = split_order_id(maker.order_id)
         if venue.is_expired(maker.order_id, turn.at_ms):
             expire(venue, turn, maker.order_id)
-        elif not would_fit(venue, channel_id, venue.accounts[channel_id].orders[key].terms):
-            drop(venue, turn, channel_id, key, "unsigned")
+        elif reason := _unmet(venue, channel_id, key, maker):
+            drop(venue, turn, channel_id, key, reason)
         else:
             return maker
     return None
 
 
+def _unmet(venue: Venue, channel_id: bytes, key: int, maker: Resting) -> str:
+    """Why nobody meets what rests, or nothing: its owner has left too much unsigned for a claim, or cannot bear it."""
+    account = venue.accounts[channel_id]
+    order = account.orders[key]
+    if not would_fit(venue, channel_id, order.terms):
+        return "unsigned"
+    return "" if bears(account, order, maker.lots, maker.price) else "margin"
+
+
 def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, wish: Order) -> int:
-    """Match an arriving order against the book, one maker at a time; how many of its lots may rest."""
+    """Match an arriving order against the book, one maker at a time; how many of its lots may rest.
+
+    It goes where its owner cannot bear the next fill; one that is filled whole or not at all was asked before.
+    """
     account, lots = venue.accounts[channel_id], wish.lots
     terms = account.orders[key].terms
     while lots and key in account.orders:
@@ -174,6 +137,9 @@ def _take(venue: Venue, turn: Turn, channel_id: bytes, key: int, wish: Order) ->
             lots -= _prevent(venue, turn, channel_id, key, wish.prevention, lots, maker)
             continue
         size = min(lots, maker.lots)
+        if wish.force is not Force.FILL_OR_KILL and not bears(account, account.orders[key], size, maker.price):
+            drop(venue, turn, channel_id, key, "margin")
+            break
         _meet(venue, turn, channel_id, key, maker, size)
         lots -= size
     return lots
