@@ -13,11 +13,11 @@ from pot_evidence import CROSS_CODE, around, cross_input, cross_order, cross_tou
 
 from fairway.channel.conditional import Conditional
 from fairway.channel.conditionals import Conditionals
-from fairway.exchange import pot as pots
+from fairway.exchange import pot_claim as pots
 from fairway.exchange import valuation
 from fairway.exchange.conditions import order_conditional
 from fairway.exchange.live_order import LiveOrder
-from fairway.exchange.pot import is_short, value_of
+from fairway.exchange.pot_claim import is_short, value_of
 from fairway.exchange.rules import Requirement
 from fairway.exchange.terms import CROSS_MARKETS, CrossPosition, CrossTerms
 from fairway.exchange.valuation import Forward, Totals, gained, lost, profit, reserve_of

@@ -3,10 +3,10 @@
     market_input#_ exit:(Maybe ^Rounds) touched:(Maybe ^SignedRound) fills:(HashmapE 32 ^FillInput) = MarketInput;
 
 One claim values everything of a market in a half: what it holds, and by the newest receipts of their orders the fills
-that it does not hold yet (`fairway.exchange.valuation`); another values the pot (`fairway.exchange.pot`). The exit
-price is that of the first round at or after the moment that the quarantine's start fixes; the round before it shows
-that it is the first. Side B may take a position whole by a round that touched its liquidation price before the start.
-What is too dear for one message is claimed by several, each on what the one before it has left.
+that it does not hold yet (`fairway.exchange.valuation`); another values the pot (`fairway.exchange.pot_claim`). The
+exit price is that of the first round at or after the moment that the quarantine's start fixes; the round before it
+shows that it is the first. Side B may take a position whole by a round that touched its liquidation price before the
+start. What is too dear for one message is claimed by several, each on what the one before it has left.
 Pure; user and service alike.
 """
 
@@ -21,7 +21,7 @@ from fairway.channel import codec
 from fairway.errors import Rejected
 from fairway.exchange.fills import KEY_BITS, Evidence, Fill, fills_cell, fills_of, forward
 from fairway.exchange.paper import Paper, Promised, Shown, rounds_cell, signed_cell
-from fairway.exchange.pot import pot_input
+from fairway.exchange.pot_claim import pot_input
 from fairway.exchange.reading import CROSS_KEY, read_cross, read_markets
 from fairway.exchange.terms import MarketTerms
 from fairway.exchange.valuation import Totals, gained, lost, profit
