@@ -1,9 +1,10 @@
 """A start with a snapshot and without, after so many events.
 
-The history is that of `benchmarks.flow` with its settlements proven as they come: after every sixty-four the proofs and
-their epoch, of the right size and of zeros, since no replay verifies proofs. It is written to a journal as it is made,
-by a `State` as a replay makes it. There are two snapshots: at the last entry, as a clean stop leaves it, and one whole
-interval before, as the worst kill does.
+The history is that of `benchmarks.flow` at a millisecond an event, so that what waits for its time does not wait for
+ever, and with its settlements proven as they come: after every sixty-four the proofs and their epoch, of the right size
+and of zeros. No replay verifies those, nor a round's signatures, which are of another time. The history is written to a
+journal as it is made, by a `State` as a replay makes it. There are two snapshots: at the last entry, as a clean stop
+leaves it, and one whole interval before, as the worst kill does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from benchmarks import flow
 from fairway.exchange import event
@@ -49,6 +52,10 @@ class Writer(flow.Recorder):
         return self.journal.newest.seq + 1 + len(self.events)
 
     def put(self, happened: event.AnyEvent) -> None:
+        now_ms = flow.AT_MS + self.written
+        happened = replace(happened, at_ms=now_ms)
+        if isinstance(happened, event.Priced):
+            happened = replace(happened, round_ms=now_ms)
         self.engine = self.state.engine
         effects = self.engine.apply(happened)
         self.state.recall(happened, effects)
