@@ -32,7 +32,7 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 CONFIG = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["mutmut"]
-NAMES_ONLY = ("__all__", "__slots__", "NewType")
+NAMES_ONLY = {"__all__", "__slots__"}
 
 
 class Outside(MutationVisitor):
@@ -42,6 +42,10 @@ class Outside(MutationVisitor):
         super().__init__(mutation_operators, IgnoredCode(set(), set(), set()))
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, cst.Assign) and isinstance(node.targets[0].target, cst.Name):
+            called = node.value.func if isinstance(node.value, cst.Call) else None
+            is_type = isinstance(called, cst.Name) and called.value == "NewType"
+            return is_type or node.targets[0].target.value in NAMES_ONLY
         return not isinstance(node, cst.FunctionDef) and super()._skip_node_and_children(node)
 
 
@@ -112,8 +116,6 @@ def main() -> None:
                 before = path.read_text("utf-8")
                 for after in changed(path):
                     lines = difference(before, after)
-                    if any(name in line for line in lines for name in NAMES_ONLY):
-                        continue
                     (tree / path).write_text(after, "utf-8")
                     made += 1
                     if is_caught(tree, package):

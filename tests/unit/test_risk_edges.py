@@ -213,5 +213,14 @@ def test_a_position_is_liquidatable_exactly_when_its_equity_is_below_the_bracket
     assert 0 <= maintenance(contract, position, mark) * 10**6 * b - need < 10**6 * b
 
 
+def test_a_candidate_is_asked_before_the_last_unless_he_is_one():
+    assert allocate([Candidate(1, 5, 1), Candidate(2, 5, 9, last=True)], 5) == [(1, 5)]
+
+
 def test_a_payoff_is_written_as_its_number():
     assert [(payoff.name, payoff.value) for payoff in Payoff] == [("LINEAR", 0), ("INVERSE", 1)]
+
+
+def test_the_greatest_leverage_is_whole():
+    thirds = replace(LINEAR, tiers=brackets([(TON, 30_000, 10_000)]))
+    assert repr(thirds.max_leverage) == "33"
