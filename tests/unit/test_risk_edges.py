@@ -224,3 +224,9 @@ def test_a_payoff_is_written_as_its_number():
 def test_the_greatest_leverage_is_whole():
     thirds = replace(LINEAR, tiers=brackets([(TON, 30_000, 10_000)]))
     assert repr(thirds.max_leverage) == "33"
+
+
+@pytest.mark.parametrize("value", [LONG, released(LONG, LINEAR, 1, 1)])
+def test_a_position_and_what_closed_it_are_never_written_to(value):
+    with pytest.raises(AttributeError):
+        value.margin = 0
