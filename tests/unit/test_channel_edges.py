@@ -557,3 +557,10 @@ def test_a_conditional_pays_another_maximum_in_the_other_half_and_is_the_same_ot
     assert [ORDER.paying(bound).maximum for bound in (0, (1 << 120) - 1)] == [0, (1 << 120) - 1]
     for maximum in (-1, 1 << 120):
         assert told(refusal(ORDER.paying, maximum)) == (InvalidMessage, "channel.maximum", {"maximum": maximum})
+
+
+def test_a_channel_begins_with_nothing():
+    nothing = Conditionals()
+    window = {0: Expected(0, nothing, None, 0)}
+    fresh = Channel(7, b"a", b"b", 0, 64, Phase.FRESH, 0, 0, 0, 0, None, nothing, 0, 0, None, nothing, window)
+    assert repr(Channel(7, b"a", b"b")) == repr(fresh)
