@@ -359,6 +359,12 @@ def test_a_claim_too_dear_for_one_message_is_made_by_several(monkeypatch: pytest
     assert dispute.owed() == (1 + 2 + 1) * MILLI, "the market, the pot's position, its fill"
 
 
+def test_planted_messages_that_are_all_made_on_the_first_promises_are_caught(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(claims_module, "emptied", lambda root, *_: root)
+    with pytest.raises(AssertionError):
+        test_a_claim_too_dear_for_one_message_is_made_by_several(monkeypatch)
+
+
 def by_sub_key(leverage: int) -> int:
     """The exit code of a claim of what a sub-key's order filled in A's half."""
     given = mandate()

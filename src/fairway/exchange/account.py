@@ -45,7 +45,7 @@ from fairway.exchange.links import Links
 from fairway.exchange.live_order import LiveOrder
 from fairway.exchange.mandate import Mandate, MandateTerms, is_mandated, mandate_conditional, number_of, slot_of
 from fairway.exchange.past import Past
-from fairway.exchange.sharing import paid, shared_terms, spent, with_shared
+from fairway.exchange.sharing import paid, shared_terms, with_shared
 from fairway.exchange.tally import Tally
 from fairway.exchange.terms import CROSS, MarginMove, MarketTerms, OrderTerms
 from fairway.exchange.untouched import Untouched
@@ -388,7 +388,7 @@ class Account(Holdings):
         """Take a fee out of the pot, as far as it goes; what it was."""
         assert self.pot is not None
         fee = min(nano, self.pot.margin)
-        self.pot = spent(self.pot, fee)
+        self.pot = replace(self.pot, margin=self.pot.margin - fee)
         self.posted -= fee
         self._carry_pot()
         return fee

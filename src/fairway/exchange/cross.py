@@ -25,7 +25,6 @@ __all__ = [
     "leaves_pot_no_worse",
     "needed_of",
     "outgrown",
-    "pot_health",
 ]
 
 
@@ -38,7 +37,7 @@ class Opening(NamedTuple):
     limit: int
 
 
-def pot_health(account: Account) -> Health:
+def _health(account: Account) -> Health:
     """Equity and maintenance of all that shares the pot, at the newest marks."""
     margin = account.pot.margin if account.pot is not None else 0
     return joint(margin, [health(contract, at, r.mark, r.funding) for contract, at, r in account.shared()])
@@ -46,7 +45,7 @@ def pot_health(account: Account) -> Health:
 
 def is_pot_distressed(account: Account) -> bool:
     """Whether the pot is below the maintenance of what shares it."""
-    return not pot_health(account).is_enough
+    return not _health(account).is_enough
 
 
 def check_mode(account: Account, orders: Sequence[OrderTerms], terms: OrderTerms, gone: Iterable[int]) -> None:
@@ -98,7 +97,7 @@ def outgrown(account: Account) -> bool:
 def leaves_pot_no_worse(account: Account, closure: Closure, market: int) -> bool:
     """Whether a pot in distress stands no worse after a close."""
     assert account.pot is not None
-    before, newest = pot_health(account), account.rounds[market]
+    before, newest = _health(account), account.rounds[market]
     contract = account.rules.listing(market).contract
     own = health(contract, account.positions[market].position, newest.mark, newest.funding)
     rest = health(contract, closure.rest, newest.mark, newest.funding) if closure.rest else Health(0, 0)

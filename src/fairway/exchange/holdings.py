@@ -177,7 +177,7 @@ class Holdings:
 
     def moved_pot(self, move: MarginMove) -> CrossTerms:
         """The pot with the margin of `move`, the first of which makes it."""
-        return pot_moved(self.pot or CrossTerms(self.channel_id, 0, 0, self.rules.ratio, 0, ()), self.rules, move)
+        return pot_moved(self.pot or self.rules.empty_pot(self.channel_id), self.rules, move)
 
     def terms_of(self, market: int, position: Position | None, at_ms: int) -> MarketTerms:
         """The terms of `market` with `position` in it, or with nothing."""

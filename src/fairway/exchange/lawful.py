@@ -11,7 +11,7 @@ from fairway.exchange.links import check_links
 from fairway.exchange.mandate import MandateTerms
 from fairway.exchange.margin_move import check_move
 from fairway.exchange.sharing import check_pot_move
-from fairway.exchange.terms import CROSS, CrossTerms, MarginMove, OrderTerms
+from fairway.exchange.terms import CROSS, MarginMove, OrderTerms
 from fairway.market.instrument import check_count
 from fairway.risk.contract import notional
 from fairway.risk.margin import Health, health, is_no_worse, tier_at
@@ -80,7 +80,7 @@ def _check_moves(
     added = 0
     for move in moves:
         if move.market == CROSS:
-            pot = account.pot or CrossTerms(account.channel_id, 0, 0, account.rules.ratio, 0, ())
+            pot = account.pot or account.rules.empty_pot(account.channel_id)
             needed = needed_of(account, orders, gone) if move.margin < pot.margin else 0
             added += max(0, check_pot_move(pot, account.shared(), needed, move))
             continue

@@ -11,7 +11,7 @@ from fairway.exchange.codes import condition_codes
 from fairway.exchange.listing import Listing
 from fairway.exchange.mandate import is_mandated
 from fairway.exchange.order_types import check_form
-from fairway.exchange.terms import MarketTerms, OracleRound, OrderTerms, Source
+from fairway.exchange.terms import CrossTerms, MarketTerms, OracleRound, OrderTerms, Source
 from fairway.market.instrument import check_price, check_size
 from fairway.market.order import Prevention
 from fairway.risk.contract import Payoff, fee, notional
@@ -134,6 +134,10 @@ class Rules:
         contract = self.listing(market).contract
         inverse = contract.payoff is _INVERSE
         return MarketTerms(channel_id, market, inverse, True, 0, contract.unit, 0, 0, 0, self.ratio, 0, 0, 0, 0)
+
+    def empty_pot(self, channel_id: bytes) -> CrossTerms:
+        """The terms of a pot into which nothing was put yet."""
+        return CrossTerms(channel_id, 0, 0, self.ratio, 0, ())
 
     def check_terms(self, terms: OrderTerms, now_ms: int) -> None:
         """An order's lawful shape, whoever places it and whatever the market; else `Rejected`."""

@@ -25,7 +25,6 @@ __all__ = [
     "moved_pot",
     "paid",
     "shared_terms",
-    "spent",
     "with_shared",
 ]
 
@@ -75,11 +74,6 @@ def paid(pot: CrossTerms, closure: Closure) -> tuple[CrossTerms, int]:
         return replace(pot, margin=pot.margin - closure.payment), 0
     won = min(closure.payment, pot.cap)
     return replace(pot, margin=pot.margin + won, cap=pot.cap - won), closure.payment - won
-
-
-def spent(pot: CrossTerms, nano: int) -> CrossTerms:
-    """The pot after a fee that it pays."""
-    return replace(pot, margin=pot.margin - nano)
 
 
 def moved_pot(pot: CrossTerms, rules: Rules, move: MarginMove) -> CrossTerms:
