@@ -143,7 +143,7 @@ def _accept(rows: list[Row], notes: list[str], epochs: list[Shown]) -> None:
         console.print(_pool(epochs))
     for note in notes:
         console.print(f"[yellow]note[/]  {note}", highlight=False, soft_wrap=True)
-    console.print("[bold green]ACCEPTED[/]  nothing in this journal is a lie")
+    console.print("[bold green]ACCEPTED[/]  nothing in it is a lie")
 
 
 def _pool(epochs: list[Shown]) -> Table:
